@@ -1,0 +1,1 @@
+"""DECISIONS: plain functions of what they are given. No await, no SQL, no clock, no randomness."""

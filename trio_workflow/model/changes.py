@@ -1,0 +1,107 @@
+"""What passes between the store and those who use it: claims, requests, and what a commit changed."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from trio_workflow.model.outcome import Failure
+from trio_workflow.model.policy import QueueConfig
+from trio_workflow.model.records import Step, WorkflowRun
+from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
+
+
+@attrs.frozen
+class StepMove:
+    """A step that took a new status in a commit: the fact behind an event."""
+
+    run_id: str
+    step_id: str
+    package: str
+    queue: str
+    kind: str
+    attempt: int
+    status: StepStatus
+    outcome: AttemptOutcome | None = None
+    failure: Failure | None = None
+
+
+@attrs.frozen
+class RunMove:
+    """A run that took a new status in a commit."""
+
+    run_id: str
+    package: str
+    name: str
+    status: RunStatus
+
+
+@attrs.frozen(kw_only=True)
+class Changes:
+    """What one verb changed. Published only after its commit.
+
+    ready: some step may be claimable that was not. due: microseconds of the next time something becomes due
+    by itself, where the verb knows it. revoked: tokens of leases that no longer hold.
+    """
+
+    steps: tuple[StepMove, ...] = ()
+    runs: tuple[RunMove, ...] = ()
+    revoked: tuple[str, ...] = ()
+    ready: bool = False
+    due: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Claim:
+    """A step now leased to this process. expires_at: microseconds, the lease's first expiry."""
+
+    step_key: int
+    token: str
+    step: Step
+    run: WorkflowRun
+    started_at: int
+    expires_at: int
+    queue_wait: float
+
+
+@attrs.frozen(kw_only=True)
+class ClaimRequest:
+    """What a runtime can start now.
+
+    limit: steps over all queues. kinds: those it has executors for. queues: only these, None for all.
+    free: free slots of the queues it knows; others have what default_queue allows. lease: microseconds.
+    max_lost: how often a step may lose its lease. spared: tokens of its own leases that by its own clock
+    still hold, which it must not expire. turn: which queue is asked first.
+    """
+
+    worker_id: str
+    limit: int
+    kinds: frozenset[str]
+    default_queue: QueueConfig
+    lease: int
+    max_lost: int
+    queues: frozenset[str] | None = None
+    free: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    spared: frozenset[str] = frozenset()
+    turn: int = 0
+    expire: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class ClaimAnswer:
+    """claims: what was leased. refreshed: expired leases taken back. The rest tells why no more was leased."""
+
+    claims: tuple[Claim, ...] = ()
+    refreshed: int = 0
+    changes: Changes = attrs.field(factory=Changes)
+    limited: tuple[str, ...] = ()
+    held_back: tuple[str, ...] = ()
+    unclaimed_kinds: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Renewal:
+    """A lease to renew and, if its step said where it is, the JSON text of that."""
+
+    step_key: int
+    token: str
+    progress: str | None = None

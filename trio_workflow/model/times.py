@@ -1,0 +1,19 @@
+"""Times: integer microseconds since 1970 inside the engine, aware UTC datetimes in records."""
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST = 253_402_300_799_000_000  # the last second a datetime can show; farther dates are shown as this one
+
+
+def micros(seconds: float) -> int:
+    """Seconds as microseconds; what lies beyond the calendar becomes its end."""
+    return min(round(min(seconds, 1e12) * 1_000_000), LAST)
+
+
+def to_datetime(at: int) -> datetime:
+    return EPOCH + timedelta(microseconds=min(at, LAST))
+
+
+def to_datetime_or_none(at: int | None) -> datetime | None:
+    return None if at is None else to_datetime(at)

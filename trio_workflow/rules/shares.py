@@ -1,0 +1,37 @@
+"""Who goes first: free slots are dealt to queues in turns, and runs take turns within a queue.
+
+Runs take turns by a number a step gets when it falls due: the queue's turn now, plus the steps of its run
+that are already waiting. Steps start in the order of these numbers. A run of a thousand steps thus stands
+with its last one a thousand turns back, and a run that comes later with one step starts almost at once; and
+since the queue's turn grows with every start, no step is overtaken for ever (start-time fair queueing,
+Goyal, Vin and Cheng, 1996).
+"""
+
+from collections.abc import Mapping
+
+
+def turn_of(queue_turn: int, waiting: int) -> int:
+    """The turn of a step that falls due while `waiting` steps of its run are ready."""
+    return queue_turn + 1 + waiting
+
+
+def deal(slots: int, wanted: Mapping[str, int], first: int) -> dict[str, int]:
+    """Slots for each queue, dealt one by one in rounds; the queue at index `first` (modulo) starts.
+
+    No queue gets more than it wants, and no slot is left over while any queue wants one.
+    """
+    names = sorted(name for name, wants in wanted.items() if wants > 0)
+    if not names:
+        return {}
+    start = first % len(names)
+    order = names[start:] + names[:start]
+    shares = dict.fromkeys(order, 0)
+    while slots > 0 and order:
+        each = max(1, slots // len(order))
+        for name in list(order):
+            share = min(each, wanted[name] - shares[name], slots)
+            shares[name] += share
+            slots -= share
+            if shares[name] == wanted[name]:
+                order.remove(name)
+    return shares

@@ -1,0 +1,85 @@
+"""Connections to the database file: the pragmas every one of them has, and those to read with."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import trio
+
+from trio_workflow.errors import RuntimeClosedError
+from trio_workflow.offload import Offload
+from trio_workflow.store.sqlite.faults import explain
+
+T = TypeVar("T")
+
+LOCK_WAIT = 0.2
+"""Seconds one attempt to take the write lock waits, in the thread, before the event loop is asked again."""
+
+READERS = 3
+
+
+def connect(path: str, *, synchronous: str) -> sqlite3.Connection:
+    """A connection in autocommit, for one thread at a time. Close it explicitly: a dropped one keeps its lock."""
+    conn = sqlite3.connect(
+        path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    try:
+        conn.row_factory = sqlite3.Row
+        conn.execute("PRAGMA foreign_keys = ON")
+        conn.execute(f"PRAGMA synchronous = {synchronous}")
+        # SQLite before 3.51.3 may corrupt a WAL database when one connection's checkpoint meets another's
+        # commit (sqlite.org/wal.html, "WAL-reset bug"), so that none of ours checkpoints by itself.
+        conn.execute("PRAGMA wal_autocheckpoint = 0")
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+class Readers:
+    """A few read-only connections. Each read is one short transaction: it sees one state of the store."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._idle: list[sqlite3.Connection] = []  # taken and given back by threads; list methods are atomic
+        self._offload = Offload(trio.CapacityLimiter(READERS))
+        self._closed = False
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            raise RuntimeClosedError("the workflow runtime is closed")
+        return await self._offload.run(self._read, query)
+
+    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            conn = self._take()
+            try:
+                conn.execute("BEGIN")
+                return query(conn)
+            finally:
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
+                self._idle.append(conn)
+                if self._closed:
+                    self.close()
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from error
+
+    def _take(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            conn = connect(self._path, synchronous="NORMAL")
+            conn.execute("PRAGMA query_only = ON")
+            conn.execute("PRAGMA busy_timeout = 10000")
+            return conn
+
+    def close(self) -> None:
+        """Close what is idle; a connection still in use is closed when its read ends."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
+def rows(conn: sqlite3.Connection, sql: str, params: Any = ()) -> list[Any]:
+    return conn.execute(sql, params).fetchall()

@@ -1,0 +1,172 @@
+"""The database file: made whole or not at all, checked before it is touched, brought up to date.
+
+Rule 1: a file that is not ours, newer than we know, truncated, empty or read-only is refused and left as it
+is: its header is read as bytes before SQLite opens it.
+Rule 2: a new file is built beside under a temporary name, complete and fsynced, then linked into place, so
+that two starters and a kill at birth leave nothing half-made.
+Rule 3: a migration is one transaction.
+"""
+
+import os
+import secrets
+import sqlite3
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+
+from trio_workflow.errors import StoreError
+from trio_workflow.store.sqlite.connections import connect
+from trio_workflow.store.sqlite.faults import explain
+from trio_workflow.store.sqlite.statements import SCHEMA
+
+APPLICATION_ID = 0x54574F46  # "TWOF"; `file` and others show it
+MIGRATIONS: tuple[str, ...] = (SCHEMA,)
+"""MIGRATIONS[n] leads from schema version n to n + 1; a new file runs them all."""
+
+
+@attrs.frozen
+class FileId:
+    """Which file a path led to: another one under the same name is not ours."""
+
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: str) -> "FileId | None":
+        try:
+            found = os.stat(path)
+        except OSError:
+            return None
+        return cls(found.st_dev, found.st_ino)
+
+
+def open_file(path: str, synchronous: str, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connection:
+    """The writer connection of a database that is ours and up to date. Raises StoreError."""
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        if not os.path.lexists(path):
+            _build(path, migrations)
+        _refuse_unfit(path, len(migrations))
+        conn = connect(path, synchronous=synchronous)
+        try:
+            _migrate(conn, path, migrations)
+        except BaseException:
+            conn.close()
+            raise
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    except OSError as error:
+        raise StoreError(f"workflow store {path} cannot be opened: {error}") from error
+    return conn
+
+
+def _build(path: str, migrations: Sequence[str]) -> None:
+    folder, name = os.path.split(path)
+    draft = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.new")
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        _fill(draft, migrations)
+        # Another starter may have been first. Its file is as good as ours.
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        _fsync(folder or ".")
+    finally:
+        os.unlink(draft)
+
+
+def _fill(draft: str, migrations: Sequence[str]) -> None:
+    conn = connect(draft, synchronous="FULL")
+    try:
+        conn.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has an effect only before anything is stored
+        conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        conn.execute("PRAGMA journal_mode = WAL")
+        _migrate(conn, draft, migrations)
+    finally:
+        conn.close()  # the last connection: the log is copied back and removed
+    _fsync(draft)
+
+
+def _fsync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _refuse_unfit(path: str, newest: int) -> None:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError(f"workflow store {path} is not a file")
+    if not status.st_mode & 0o222 or not os.access(path, os.W_OK):
+        raise StoreError(f"workflow store {path} is read-only: the runtime must be able to write it")
+    if status.st_size == 0:
+        raise StoreError(
+            f"workflow store {path} is an empty file: remove it, and the runtime will make a new store"
+        )
+    with Path(path).open("rb") as file:
+        header = file.read(100)
+    _refuse_header(path, header, status.st_size, newest)
+
+
+def _refuse_header(path: str, header: bytes, size: int, newest: int) -> None:
+    """The header of a SQLite file (sqlite.org/fileformat2.html, 1.3); numbers are big-endian."""
+
+    def number(offset: int, length: int = 4) -> int:
+        return int.from_bytes(header[offset : offset + length], "big")
+
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise StoreError(f"workflow store {path} is not a SQLite database")
+    if number(68) != APPLICATION_ID:
+        raise StoreError(f"workflow store {path} is a SQLite database of another program")
+    _refuse_newer(path, number(60), newest)
+    page_size = 65536 if number(16, 2) == 1 else number(16, 2)
+    if number(24) == number(92) and size < number(28) * page_size:
+        raise StoreError(
+            f"workflow store {path} is truncated: it has {size} bytes of {number(28) * page_size}; restore a backup"
+        )
+
+
+def _refuse_newer(path: str, version: int, newest: int) -> None:
+    if version > newest:
+        raise StoreError(
+            f"workflow store {path} has schema {version}, and this trio_workflow knows {newest}: upgrade it"
+        )
+
+
+def schema_version(conn: sqlite3.Connection) -> int:
+    version: int = conn.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _migrate(conn: sqlite3.Connection, path: str, migrations: Sequence[str]) -> None:
+    """Run the migrations that are missing, each in one transaction that first looks whether it still is."""
+    conn.execute("PRAGMA busy_timeout = 30000")
+    while (version := schema_version(conn)) < len(migrations):
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            if schema_version(conn) == version:
+                for statement in _split(migrations[version]):
+                    conn.execute(statement)
+                conn.execute(f"PRAGMA user_version = {version + 1}")
+            conn.execute("COMMIT")
+        finally:
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+    conn.execute("PRAGMA busy_timeout = 200")
+    _refuse_newer(path, schema_version(conn), len(migrations))
+
+
+def _split(script: str) -> list[str]:
+    """The statements of a script. executescript would commit the transaction they must share."""
+    statements: list[str] = []
+    text = ""
+    for line in script.splitlines(keepends=True):
+        text += line
+        if sqlite3.complete_statement(text):
+            statements.append(text)
+            text = ""
+    return statements

@@ -1,0 +1,132 @@
+"""The open SQLite store: every verb of the protocol as one line over the writer."""
+
+from collections.abc import Mapping, Sequence
+
+import outcome
+import trio
+
+from trio_workflow.clock import Clock
+from trio_workflow.model.artifact import ArtifactRef
+from trio_workflow.model.changes import Changes, ClaimRequest, Renewal
+from trio_workflow.model.outcome import Completion
+from trio_workflow.model.plan import RunSpec
+from trio_workflow.model.policy import QueueConfig
+from trio_workflow.offload import Offload
+from trio_workflow.source import SOURCE
+from trio_workflow.store.protocol import Created, Exchanged, StoreStatistics
+from trio_workflow.store.sqlite.connections import Readers
+from trio_workflow.store.sqlite.opening import open_file
+from trio_workflow.store.sqlite.reads import SQLiteReads
+from trio_workflow.store.sqlite.statements import SQL
+from trio_workflow.store.sqlite.verbs.cancel import cancel_run
+from trio_workflow.store.sqlite.verbs.claim import claim
+from trio_workflow.store.sqlite.verbs.complete import complete, fence, renew, save
+from trio_workflow.store.sqlite.verbs.create import create_runs
+from trio_workflow.store.sqlite.verbs.delete import delete_run, prune, sweep, trashed_artifacts
+from trio_workflow.store.sqlite.verbs.queues import configure_queues, queue_limits
+from trio_workflow.store.sqlite.verbs.retry import retry_run, retry_step
+from trio_workflow.store.sqlite.writer import EXCHANGE, RENEWAL, Writer
+
+
+class OpenSQLiteStore:
+    """The verbs. Made by open_store, closed by aclose."""
+
+    def __init__(self, path: str, writer: Writer, readers: Readers) -> None:
+        self._path, self._writer, self._readers = path, writer, readers
+        self.reads = SQLiteReads(readers)
+
+    def __repr__(self) -> str:
+        return f"<OpenSQLiteStore {self._path} commits={self._writer.statistics.commits}>"
+
+    async def create_runs(self, specs: Sequence[RunSpec], *, if_exists: str) -> Created:
+        return await self._writer.submit(lambda tx: create_runs(tx, specs, if_exists))
+
+    async def exchange(self, completions: Sequence[Completion], request: ClaimRequest | None) -> Exchanged:
+        done, claimed = await self._writer.submit_all(
+            (
+                lambda tx: complete(tx, completions),
+                lambda tx: None if request is None else claim(tx, request, SOURCE.token),
+            ),
+            EXCHANGE,
+        )
+        return Exchanged(_value_or_error(done), _value_or_error(claimed))
+
+    async def renew(self, renewals: Sequence[Renewal], lease: int) -> frozenset[str]:
+        return await self._writer.submit(lambda tx: renew(tx, renewals, lease), RENEWAL)
+
+    async def save(self, step_key: int, token: str, data: str) -> bool:
+        return await self._writer.submit(lambda tx: save(tx, step_key, token, data))
+
+    async def holds(self, leases: Sequence[tuple[int, str]]) -> frozenset[str]:
+        return await self._writer.submit(lambda tx: frozenset(fence(tx, leases)), RENEWAL, locks=False)
+
+    async def poll(self) -> bool:
+        return await self._writer.submit(self._writer.has_news, RENEWAL, locks=False)
+
+    async def configure_queues(self, queues: Mapping[str, QueueConfig]) -> None:
+        await self._writer.submit(lambda tx: configure_queues(tx, queues))
+
+    async def queue_limits(self) -> Mapping[str, QueueConfig]:
+        return await self._writer.submit(queue_limits, locks=False)
+
+    async def cancel_run(self, run_id: str) -> Changes:
+        return await self._writer.submit(lambda tx: cancel_run(tx, run_id))
+
+    async def retry_step(self, run_id: str, step_id: str) -> Changes:
+        return await self._writer.submit(lambda tx: retry_step(tx, run_id, step_id))
+
+    async def retry_run(self, run_id: str) -> Changes:
+        return await self._writer.submit(lambda tx: retry_run(tx, run_id))
+
+    async def delete_run(self, run_id: str) -> None:
+        await self._writer.submit(lambda tx: delete_run(tx, run_id))
+
+    async def prune(self, before: int, limit: int) -> int:
+        return await self._writer.submit(lambda tx: prune(tx, before, limit))
+
+    async def trashed(self) -> Sequence[tuple[int, ArtifactRef | None]]:
+        return await self._writer.submit(trashed_artifacts, locks=False)
+
+    async def sweep(self, artifact_keys: Sequence[int]) -> bool:
+        return await self._writer.submit(lambda tx: sweep(tx, artifact_keys))
+
+    def statistics(self) -> StoreStatistics:
+        counts = self._writer.statistics
+        return StoreStatistics(
+            commits=counts.commits,
+            calls=counts.entries,
+            largest_batch=counts.largest_batch,
+            locked_out=counts.locked_out,
+            taken_back=counts.taken_back,
+            checkpoints=self._writer.checkpoints,
+        )
+
+    def sever(self) -> None:
+        self._writer.sever()
+
+    async def aclose(self) -> None:
+        """Close every connection; the last process to do so copies the log back into the file."""
+        with trio.CancelScope(shield=True):
+            self._readers.close()
+            await Offload(trio.CapacityLimiter(1)).run(self._writer.close)
+
+
+def _value_or_error(answer: outcome.Outcome[object]) -> object:
+    return answer.error if isinstance(answer, outcome.Error) else answer.unwrap()
+
+
+async def open_store(path: str, synchronous: str, clock: Clock) -> OpenSQLiteStore:
+    """Open the file, in a thread. Raises StoreError."""
+
+    def open_writer() -> Writer:
+        conn = open_file(path, synchronous)
+        try:
+            latest = conn.execute(SQL["latest_time"]).fetchone()[0]
+            clock.not_before(latest or 0)
+            return Writer(path, conn, clock)
+        except BaseException:
+            conn.close()
+            raise
+
+    writer = await Offload(trio.CapacityLimiter(1)).run(open_writer)
+    return OpenSQLiteStore(path, writer, Readers(path))

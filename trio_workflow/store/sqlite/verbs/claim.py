@@ -1,0 +1,92 @@
+"""Ready steps are leased to a worker: as many as every limit allows, in the order of turns.
+
+Rule 1: a lease is taken only on a step that is due, of a kind the worker has, in a queue with a free slot.
+Rule 2: every lease has a token of its own, and an attempt of its own with the next number.
+Cost: in proportion to the queues and kinds that have due steps, and to what is claimed. Steps that cannot be
+claimed now are skipped a whole (queue, kind) at a time, and delayed ones are not in the index at all.
+"""
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from trio_workflow.model.changes import Claim, ClaimAnswer, ClaimRequest
+from trio_workflow.model.status import StepStatus
+from trio_workflow.rules.transitions import StepEvent
+from trio_workflow.store.sqlite.rows import run_of, step_of, to_json
+from trio_workflow.store.sqlite.transaction import Book, Tx
+from trio_workflow.store.sqlite.verbs.expire import Leased, expire
+from trio_workflow.store.sqlite.verbs.hall import Candidate, Hall
+
+PROMOTED_AT_ONCE = 1000  # delayed steps that fall due in one transaction; the rest follow in the next
+
+
+def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimAnswer:
+    """Expired leases are taken back, delayed steps whose date has come fall due, and due steps run."""
+    book = Book(tx)
+    leased = _leased(tx)
+    refreshed = expire(book, request, leased) if request.expire else 0
+    if refreshed:
+        leased = _leased(tx)
+    fall_due(book)
+    hall = Hall(tx, request, leased)
+    chosen = hall.choose() if request.limit > 0 else {}
+    claims = _lease(book, request, chosen, new_token) if chosen else ()
+    hall.note_starts(chosen)
+    changes = book.close()
+    due = _next_due(tx, hall, leased, changes.due)
+    return ClaimAnswer(
+        claims=claims,
+        refreshed=refreshed,
+        changes=attrs.evolve(changes, due=due),
+        limited=tuple(sorted(hall.limited)),
+        held_back=tuple(sorted(hall.held_back)),
+        unclaimed_kinds=tuple(sorted(hall.unclaimed_kinds)),
+    )
+
+
+def _leased(tx: Tx) -> dict[str, Leased]:
+    return {queue: Leased(running, expires_at) for queue, running, expires_at in tx.all("leased_by_queue")}
+
+
+def fall_due(book: Book) -> None:
+    """Delayed steps whose date has come get their turn."""
+    limits = {"now": book.tx.now, "limit": PROMOTED_AT_ONCE}
+    for step_key, run_key, queue in book.tx.all("delayed_due", limits):
+        book.tx.run("fall_due", (book.turn(queue, run_key), step_key))
+
+
+def _lease(
+    book: Book, request: ClaimRequest, chosen: Mapping[str, list[Candidate]], new_token: Callable[[], str]
+) -> tuple[Claim, ...]:
+    tx = book.tx
+    keys = [step.step_key for steps in chosen.values() for step in steps]
+    common = {"now": tx.now, "worker_id": request.worker_id, "expires_at": tx.now + request.lease}
+    tx.many("lease", ({"step_key": key, "token": new_token(), **common} for key in keys))
+    tx.many("open_attempt", ((key,) for key in keys))
+    rows = tx.all("steps_by_key", {"keys": to_json(keys)})
+    for row in rows:
+        run_key = row["run_key"]
+        book.start(run_key)
+        book.move(run_key, StepStatus.READY, StepEvent.CLAIM)
+    run_keys = sorted({row["run_key"] for row in rows})
+    runs = {row["run_key"]: run_of(row) for row in tx.all("runs_by_key", {"keys": to_json(run_keys)})}
+    return tuple(
+        Claim(
+            step_key=row["step_key"],
+            token=row["token"],
+            step=step_of(row),
+            run=runs[row["run_key"]],
+            started_at=tx.now,
+            expires_at=row["expires_at"],
+            queue_wait=max(0, tx.now - row["ready_at"]) / 1_000_000,
+        )
+        for row in rows
+    )
+
+
+def _next_due(tx: Tx, hall: Hall, leased: Mapping[str, Leased], due: int | None) -> int | None:
+    """When something falls due by itself: a delayed step, an expiry, a token. Microseconds."""
+    delayed = tx.one("next_delayed")[0]
+    dates = [due, delayed, *hall.limited.values(), *(lease.expires_at for lease in leased.values())]
+    return min((date for date in dates if date is not None), default=None)

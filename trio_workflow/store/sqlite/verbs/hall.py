@@ -1,0 +1,135 @@
+"""The queues with due steps, and who of them may start now.
+
+Rule: the leases of a queue never exceed its limit, nor its starts its rate, over all processes. Both are read
+here from the store and written in the same transaction.
+"""
+
+import attrs
+
+from trio_workflow.model.changes import ClaimRequest
+from trio_workflow.model.policy import QueueConfig, RateLimit
+from trio_workflow.rules import token_bucket
+from trio_workflow.rules.shares import deal
+from trio_workflow.store.sqlite.transaction import Tx
+from trio_workflow.store.sqlite.verbs.expire import Leased
+
+
+@attrs.frozen
+class QueueRow:
+    """A queue's stored state. config: None when nobody configured it."""
+
+    config: QueueConfig | None
+    tat: int | None
+
+
+@attrs.frozen(order=True)
+class Candidate:
+    """A due step; ordered as steps start within a queue."""
+
+    rank: int  # minus the priority
+    turn: int
+    step_key: int
+
+
+def queue_rows(tx: Tx) -> dict[str, QueueRow]:
+    rows: dict[str, QueueRow] = {}
+    for queue, max_workers, rate, burst, tat, _turn in tx.all("queue_rows"):
+        limit = None if rate is None else RateLimit(rate, burst)
+        config = None if max_workers is None else QueueConfig(max_workers, limit)
+        rows[queue] = QueueRow(config, tat)
+    return rows
+
+
+class Hall:
+    """The queues with due steps, and who of them may go in. One object serves one claim.
+
+    limited: queues short of tokens, with when the next one comes. held_back: unconfigured queues whose limit
+    left a free worker idle. unclaimed_kinds: kinds with due steps that this worker does not have.
+    """
+
+    def __init__(self, tx: Tx, request: ClaimRequest, leased: dict[str, Leased]) -> None:
+        self._tx, self._request, self._leased = tx, request, leased
+        self._rows = queue_rows(tx)
+        self.limited: dict[str, int] = {}
+        self.held_back: set[str] = set()
+        self.unclaimed_kinds: set[str] = set()
+
+    def choose(self) -> dict[str, list[Candidate]]:
+        """The steps to lease, by queue, within every limit."""
+        request = self._request
+        found = {
+            queue: self._candidates(queue, kinds, room)
+            for queue, kinds in self._groups().items()
+            if (room := self._room(queue)) > 0
+        }
+        shares = deal(request.limit, {queue: len(steps) for queue, steps in found.items()}, request.turn)
+        return {queue: found[queue][:share] for queue, share in shares.items() if share}
+
+    def _groups(self) -> dict[str, list[str]]:
+        """Queues that this worker serves, with their kinds that have due steps and an executor here."""
+        groups: dict[str, list[str]] = {}
+        row = self._tx.one("first_group")
+        while row is not None:
+            queue, kind = row
+            if self._request.queues is None or queue in self._request.queues:
+                if kind in self._request.kinds:
+                    groups.setdefault(queue, []).append(kind)
+                else:
+                    self.unclaimed_kinds.add(kind)
+            row = self._tx.one("next_group", {"queue": queue, "kind": kind})
+        return groups
+
+    def _room(self, queue: str) -> int:
+        """How many steps of the queue may start now."""
+        config = self._config(queue)
+        running = self._leased[queue].running if queue in self._leased else 0
+        room = min(config.max_workers - running, self._request.free.get(queue, config.max_workers))
+        if room < self._request.limit and not self._is_configured(queue):
+            self.held_back.add(queue)
+        if config.rate_limit is None or room <= 0:
+            return room
+        return min(room, self._tokens(queue, config.rate_limit))
+
+    def _tokens(self, queue: str, rate: RateLimit) -> int:
+        now, slack, tat = self._tx.now, self._request.lease, self._tat(queue)
+        tokens = token_bucket.available(tat, now, rate, slack)
+        if tokens < self._request.limit:
+            self.limited[queue] = token_bucket.next_token_at(tat, now, rate, slack)
+        return tokens
+
+    def _candidates(self, queue: str, kinds: list[str], room: int) -> list[Candidate]:
+        limit = min(room, self._request.limit)
+        found = [
+            Candidate(-priority, turn, step_key)
+            for kind in kinds
+            for step_key, priority, turn in self._tx.all(
+                "candidates", {"queue": queue, "kind": kind, "limit": limit}
+            )
+        ]
+        if queue in self.limited and len(found) < limit:
+            del self.limited[queue]
+        found.sort()
+        return found[:limit]
+
+    def note_starts(self, chosen: dict[str, list[Candidate]]) -> None:
+        """Advance the queues' turns, and take the tokens of what starts."""
+        for queue, steps in chosen.items():
+            rate, tat = self._config(queue).rate_limit, None
+            if rate is not None:
+                slack = self._request.lease
+                tat = token_bucket.taken(self._tat(queue), self._tx.now, rate, slack, len(steps))
+                if queue in self.limited:
+                    self.limited[queue] = token_bucket.next_token_at(tat, self._tx.now, rate, slack)
+            self._tx.run("set_queue_turn", {"queue": queue, "turn": max(step.turn for step in steps), "tat": tat})
+
+    def _config(self, queue: str) -> QueueConfig:
+        row = self._rows.get(queue)
+        return row.config if row is not None and row.config is not None else self._request.default_queue
+
+    def _is_configured(self, queue: str) -> bool:
+        row = self._rows.get(queue)
+        return row is not None and row.config is not None
+
+    def _tat(self, queue: str) -> int | None:
+        row = self._rows.get(queue)
+        return None if row is None else row.tat
