@@ -31,6 +31,14 @@ class PayloadError(WorkflowError, ValueError):
     """A value without a JSON form, or JSON text that does not fit a type; the message has the path."""
 
 
+class OutputError(PayloadError):
+    """What an executor produced cannot be stored. code: "invalid_output" or "payload_too_large"."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class DependencyError(WorkflowError, LookupError):
     """A dependency's result is not there, or does not fit the type that was asked for."""
 
@@ -69,6 +77,10 @@ class StoreError(WorkflowError):
 
 class StoreUnavailableError(StoreError):
     """The store cannot be written right now (locked, disk full); trying again later may succeed."""
+
+
+class StoreLostError(StoreError):
+    """The database was deleted, replaced or damaged under the runtime, or is newer than it: it must end."""
 
 
 class RuntimeClosedError(WorkflowError):

@@ -33,6 +33,7 @@ class RunMove:
     package: str
     name: str
     status: RunStatus
+    created: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +62,7 @@ class Claim:
     started_at: int
     expires_at: int
     queue_wait: float
+    saved: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -88,11 +90,16 @@ class ClaimRequest:
 
 @attrs.frozen(kw_only=True)
 class ClaimAnswer:
-    """claims: what was leased. refreshed: expired leases taken back. The rest tells why no more was leased."""
+    """claims: what was leased. refreshed: expired leases taken back. limits: of the queues leased from.
+
+    The rest tells why no more was leased: queues short of tokens, unconfigured queues whose default limit is
+    used up, kinds with due steps that the asker does not have.
+    """
 
     claims: tuple[Claim, ...] = ()
     refreshed: int = 0
     changes: Changes = attrs.field(factory=Changes)
+    limits: Mapping[str, int] = attrs.field(factory=dict[str, int])
     limited: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()
     unclaimed_kinds: tuple[str, ...] = ()

@@ -67,7 +67,14 @@ class Released:
     """The step is given back, uncharged, and may be claimed at once."""
 
 
-Outcome = Success | Failed | Released
+@attrs.frozen
+class LeaseLost:
+    """The lease ran out under the attempt, by the worker's own clock; counted as if another had noticed it."""
+
+    max_lost: int
+
+
+Outcome = Success | Failed | Released | LeaseLost
 
 
 @attrs.frozen

@@ -36,9 +36,8 @@ class SQLiteReads:
     async def result(self, run_id: str, step_id: str) -> StepResult | None:
         return await self._readers.read(lambda conn: _result(conn, run_id, step_id))
 
-    async def checkpoint(self, step_key: int) -> str | None:
-        row = await self._one("step_checkpoint", {"step_key": step_key})
-        return None if row is None else row[0]
+    async def dependency_result(self, run_id: str, step_id: str) -> StepResult | None:
+        return await self._readers.read(lambda conn: _result(conn, run_id, step_id, of_ended=True))
 
     async def artifact(self, run_id: str, step_id: str, name: str) -> StoredArtifact | None:
         return await self._readers.read(lambda conn: _artifact(conn, run_id, step_id, name))
@@ -122,13 +121,16 @@ def find_step(conn: sqlite3.Connection, run_id: str, step_id: str) -> Any:
     return row if row is not None else conn.execute(SQL["read_aliased_step"], params).fetchone()
 
 
-def _result(conn: sqlite3.Connection, run_id: str, step_id: str) -> StepResult | None:
+def _result(
+    conn: sqlite3.Connection, run_id: str, step_id: str, *, of_ended: bool = False
+) -> StepResult | None:
     row = find_step(conn, run_id, step_id)
     if row is None:
         return None
     step, key = step_of(row), {"step_key": row["step_key"]}
     attempts = tuple(attempt_of(found) for found in conn.execute(SQL["step_attempts"], key))
-    if not any(attempt.outcome for attempt in attempts):
+    is_there = step.status.is_final if of_ended else any(attempt.outcome for attempt in attempts)
+    if not is_there:
         return None
     stored = conn.execute(SQL["step_result"], key).fetchone()
     data, emitted = ("null", "[]") if stored is None else stored

@@ -127,7 +127,7 @@ class Book:
         for entry in self._runs.values():
             status = self._store(entry)
             if status is not entry.status or entry.is_new:
-                moves.append(RunMove(entry.id, entry.package, entry.name, status))
+                moves.append(RunMove(entry.id, entry.package, entry.name, status, entry.is_new))
         return Changes(
             steps=tuple(self.steps),
             runs=tuple(moves),

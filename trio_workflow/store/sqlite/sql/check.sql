@@ -4,9 +4,9 @@
 SELECT 'step ' || r.id || '/' || s.id AS subject,
   'is pending, counts ' || s.unmet || ' unmet dependencies, and has ' || c.open AS message
 FROM (SELECT p.step_key, (
-    SELECT count(*) FROM json_each(p.depends_on) j
+    SELECT count(*) FROM json_each(i.depends_on) j
     JOIN steps n ON n.run_key = p.run_key AND n.id = json_extract(j.value, '$[0]') WHERE n.finished_at IS NULL
-  ) AS open FROM steps p WHERE p.status = 'pending') c
+  ) AS open FROM steps p JOIN step_inputs i USING (step_key) WHERE p.status = 'pending') c
 JOIN steps s USING (step_key) JOIN runs r USING (run_key) WHERE s.unmet <> c.open
 
 -- name: check_lease_data

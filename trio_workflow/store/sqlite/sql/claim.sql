@@ -35,9 +35,10 @@ INSERT INTO attempts (step_key, number, worker_id, started_at)
 SELECT step_key, attempt, worker_id, acquired_at FROM steps WHERE step_key = ?
 
 -- name: steps_by_key
-SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input
+SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input, coalesce(i.depends_on, '[]') AS depends_on,
+  c.data AS saved
 FROM json_each(:keys) j CROSS JOIN steps s ON s.step_key = j.value CROSS JOIN runs r ON r.run_key = s.run_key
-LEFT JOIN step_inputs i ON i.step_key = s.step_key
+LEFT JOIN step_inputs i ON i.step_key = s.step_key LEFT JOIN checkpoints c ON c.step_key = s.step_key
 
 -- name: runs_by_key
 SELECT r.*, coalesce(i.input, 'null') AS input

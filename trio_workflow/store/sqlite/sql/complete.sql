@@ -1,6 +1,6 @@
 -- name: fence
 SELECT s.step_key, s.run_key, s.id, s.package, s.kind, s.queue, s.attempt, s.charged, s.lost, s.allow_failure,
-  s.retry, s.token
+  s.retry, s.token, s.worker_id
 FROM json_each(:leases) j CROSS JOIN steps s ON s.step_key = json_extract(j.value, '$[0]')
 WHERE s.status = 'running' AND s.token = json_extract(j.value, '$[1]')
 

@@ -11,9 +11,10 @@ SELECT step_key, run_key, id, status, queue, allow_failure, attempt, package, ki
 FROM steps INDEXED BY steps_failed WHERE run_key = :run_key AND status = 'failed' ORDER BY step_key
 
 -- name: canceled_dependents
-SELECT s.step_key, s.run_key, s.depends_on, s.canceled_by
+SELECT s.step_key, s.run_key, coalesce(i.depends_on, '[]') AS depends_on, s.canceled_by
 FROM json_each(:keys) j CROSS JOIN dependencies d ON d.needs_key = j.value
 CROSS JOIN steps s ON s.step_key = d.step_key
+LEFT JOIN step_inputs i ON i.step_key = s.step_key
 WHERE d.required = 1 AND s.status = 'canceled'
 GROUP BY s.step_key ORDER BY s.step_key
 

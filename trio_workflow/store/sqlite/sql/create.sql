@@ -20,13 +20,13 @@ INSERT INTO run_metadata (key, value, run_key) VALUES (?, ?, ?)
 SELECT coalesce(max(step_key), 0) FROM steps
 
 -- name: insert_step
-INSERT INTO steps (step_key, run_key, id, parent_id, package, kind, queue, dedup_key, depends_on, retry,
+INSERT INTO steps (step_key, run_key, id, parent_id, package, kind, queue, dedup_key, retry,
   metadata, priority, timeout, delay, allow_failure, status, unmet, attempt, charged, lost, turn, ready_at,
   created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?)
 
 -- name: insert_step_input
-INSERT INTO step_inputs (step_key, input) VALUES (?, ?)
+INSERT INTO step_inputs (step_key, input, depends_on) VALUES (?, ?, ?)
 
 -- name: insert_dependency
 INSERT INTO dependencies (needs_key, step_key, required) VALUES (?, ?, ?)

@@ -31,39 +31,39 @@ WHERE m.key = :key AND m.value = :value AND m.run_key < :before
 ORDER BY m.run_key DESC LIMIT :limit
 
 -- name: read_step
-SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input
+SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input, coalesce(i.depends_on, '[]') AS depends_on
 FROM runs r CROSS JOIN steps s ON s.run_key = r.run_key AND s.id = :step_id
 LEFT JOIN step_inputs i ON i.step_key = s.step_key
 WHERE r.id = :run_id
 
 -- name: read_aliased_step
-SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input
+SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input, coalesce(i.depends_on, '[]') AS depends_on
 FROM runs r CROSS JOIN aliases a ON a.run_key = r.run_key AND a.id = :step_id
 CROSS JOIN steps s ON s.step_key = a.step_key
 LEFT JOIN step_inputs i ON i.step_key = s.step_key
 WHERE r.id = :run_id
 
 -- name: list_steps
-SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input
+SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input, coalesce(i.depends_on, '[]') AS depends_on
 FROM runs r CROSS JOIN steps s INDEXED BY steps_of_run ON s.run_key = r.run_key
 LEFT JOIN step_inputs i ON i.step_key = s.step_key
 WHERE r.id = :run_id AND s.step_key > :after ORDER BY s.step_key LIMIT :limit
 
 -- name: list_open_steps
-SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input
+SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input, coalesce(i.depends_on, '[]') AS depends_on
 FROM runs r CROSS JOIN steps s INDEXED BY steps_open ON s.run_key = r.run_key
 LEFT JOIN step_inputs i ON i.step_key = s.step_key
 WHERE r.id = :run_id AND s.finished_at IS NULL AND s.status = :status AND s.step_key > :after
 ORDER BY s.step_key LIMIT :limit
 
 -- name: list_failed_steps
-SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input
+SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input, coalesce(i.depends_on, '[]') AS depends_on
 FROM runs r CROSS JOIN steps s INDEXED BY steps_failed ON s.run_key = r.run_key
 LEFT JOIN step_inputs i ON i.step_key = s.step_key
 WHERE r.id = :run_id AND s.status = 'failed' AND s.step_key > :after ORDER BY s.step_key LIMIT :limit
 
 -- name: list_steps_of_status
-SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input
+SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input, coalesce(i.depends_on, '[]') AS depends_on
 FROM runs r CROSS JOIN steps s INDEXED BY steps_of_run ON s.run_key = r.run_key
 LEFT JOIN step_inputs i ON i.step_key = s.step_key
 WHERE r.id = :run_id AND s.status = :status AND s.step_key > :after ORDER BY s.step_key LIMIT :limit
@@ -81,9 +81,6 @@ WHERE step_key = :step_key ORDER BY record_key
 
 -- name: step_artifacts
 SELECT * FROM artifacts WHERE step_key = :step_key ORDER BY artifact_key
-
--- name: step_checkpoint
-SELECT data FROM checkpoints WHERE step_key = :step_key
 
 -- name: list_records
 SELECT c.record_key, r.id AS run_id, s.id AS step_id, c.collection, c.key, c.data

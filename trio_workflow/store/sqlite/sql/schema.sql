@@ -45,7 +45,6 @@ CREATE TABLE steps (
   kind TEXT NOT NULL,
   queue TEXT NOT NULL,
   dedup_key TEXT NOT NULL,
-  depends_on TEXT NOT NULL,
   retry TEXT NOT NULL,
   metadata TEXT NOT NULL,
   priority INTEGER NOT NULL CHECK (priority BETWEEN -9 AND 9),
@@ -91,7 +90,12 @@ CREATE INDEX steps_open ON steps (run_key) WHERE finished_at IS NULL;
 CREATE INDEX steps_failed ON steps (run_key) WHERE status = 'failed';
 CREATE UNIQUE INDEX steps_dedup ON steps (run_key, dedup_key) WHERE dedup_key <> '';
 
-CREATE TABLE step_inputs (step_key INTEGER PRIMARY KEY, input TEXT NOT NULL) STRICT;
+-- Only for a step with an input or with dependencies: no row means input null and none.
+CREATE TABLE step_inputs (
+  step_key INTEGER PRIMARY KEY,
+  input TEXT NOT NULL,
+  depends_on TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE aliases (
   run_key INTEGER NOT NULL,

@@ -39,6 +39,7 @@ def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimA
         claims=claims,
         refreshed=refreshed,
         changes=attrs.evolve(changes, due=due),
+        limits={queue: hall.config(queue).max_workers for queue in chosen},
         limited=tuple(sorted(hall.limited)),
         held_back=tuple(sorted(hall.held_back)),
         unclaimed_kinds=tuple(sorted(hall.unclaimed_kinds)),
@@ -79,6 +80,7 @@ def _lease(
             run=runs[row["run_key"]],
             started_at=tx.now,
             expires_at=row["expires_at"],
+            saved=row["saved"],
             queue_wait=max(0, tx.now - row["ready_at"]) / 1_000_000,
         )
         for row in rows

@@ -11,7 +11,7 @@ import attrs
 
 from trio_workflow.errors import GraphError
 from trio_workflow.model.changes import Renewal, StepMove
-from trio_workflow.model.outcome import Completion, Failed, Failure, Outcome, Released, Success
+from trio_workflow.model.outcome import Completion, Failed, Failure, LeaseLost, Outcome, Released, Success
 from trio_workflow.model.status import AttemptOutcome, StepStatus
 from trio_workflow.rules.graph import resolve
 from trio_workflow.rules.retry import after_failure
@@ -19,7 +19,9 @@ from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.protocol import Completed
 from trio_workflow.store.sqlite.rows import artifact_row, error_text, policy_of, to_json
 from trio_workflow.store.sqlite.transaction import Book, Tx
+from trio_workflow.store.sqlite.verbs.again import ready_again
 from trio_workflow.store.sqlite.verbs.create import add_steps, known_steps
+from trio_workflow.store.sqlite.verbs.expire import take_back
 from trio_workflow.store.sqlite.verbs.settle import settle
 
 
@@ -63,6 +65,10 @@ def complete(tx: Tx, completions: Sequence[Completion]) -> Completed:
                 _fail(book, ending, row, outcome)
             case Released():
                 _release(book, ending, row)
+            case LeaseLost(max_lost):
+                if not take_back(book, row, max_lost):
+                    ending.dead[row["step_key"]] = row["id"]
+                ending.outcomes[row["token"]] = AttemptOutcome.LEASE_LOST
     ending.write(tx)
     settle(book, met=ending.met, dead=ending.dead)
     return Completed(book.close(), ending.outcomes)
@@ -153,12 +159,6 @@ def _release(book: Book, ending: _Ending, row: Any) -> None:
     status = book.move(row["run_key"], StepStatus.RUNNING, StepEvent.RELEASE)
     _note(book, row, status, AttemptOutcome.RELEASED)
     ending.close_attempt(book, row, AttemptOutcome.RELEASED, None)
-
-
-def ready_again(book: Book, row: Any, changes: dict[str, Any], delay: int) -> None:
-    """A step goes back to ready, `delay` microseconds ahead; what it is charged stands in `changes`."""
-    ready_at, turn = book.place(row["queue"], row["run_key"], delay)
-    book.tx.run("ready_again", changes | {"ready_at": ready_at, "turn": turn, "now": book.tx.now})
 
 
 def _note(

@@ -118,7 +118,11 @@ def add_steps(book: Book, run_key: int, graph: Resolved, known: dict[str, KnownS
     tx.many("insert_step", rows)
     tx.many(
         "insert_step_input",
-        ((key_of[spec.id], spec.input) for spec in graph.steps if spec.input != "null"),
+        (
+            (key_of[spec.id], spec.input, dependencies_text(spec.depends_on))
+            for spec in graph.steps
+            if spec.input != "null" or spec.depends_on
+        ),
     )
     tx.many("insert_dependency", edges)
     tx.many("insert_alias", ((run_key, alias, key_of[real]) for alias, real in graph.aliases.items()))
@@ -141,7 +145,6 @@ def _step_row(book: Book, run_key: int, step_key: int, spec: StepSpec, unmet: in
         spec.kind,
         spec.queue,
         spec.dedup_key,
-        dependencies_text(spec.depends_on),
         policy_text(spec.retry),
         metadata_text(spec.metadata),
         spec.priority,

@@ -11,7 +11,7 @@ from trio_workflow.rules.retry import is_abandoned
 from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.sqlite.rows import error_text
 from trio_workflow.store.sqlite.transaction import Book
-from trio_workflow.store.sqlite.verbs.complete import ready_again
+from trio_workflow.store.sqlite.verbs.again import ready_again
 from trio_workflow.store.sqlite.verbs.settle import settle
 
 EXPIRED_AT_ONCE = 1000  # per queue and transaction; the rest follow in the next
@@ -37,16 +37,13 @@ def expire(book: Book, request: ClaimRequest, leased: dict[str, Leased]) -> int:
         )
         if row["token"] not in request.spared
     ]
-    dead: dict[int, str] = {}
-    for row in rows:
-        if not _take_back(book, row, request.max_lost):
-            dead[row["step_key"]] = row["id"]
+    dead = {row["step_key"]: row["id"] for row in rows if not take_back(book, row, request.max_lost)}
     settle(book, met=(), dead=dead)
     return len(rows)
 
 
-def _take_back(book: Book, row: Any, max_lost: int) -> bool:
-    """Whether the step may run again."""
+def take_back(book: Book, row: Any, max_lost: int) -> bool:
+    """A lost lease is counted; answers whether the step may run again."""
     tx, lost, run_key = book.tx, row["lost"] + 1, row["run_key"]
     abandoned = is_abandoned(lost, max_lost)
     failure = Failure(code="lease_lost", message=_sentence(row["worker_id"], lost), retryable=not abandoned)

@@ -81,10 +81,10 @@ class Hall:
 
     def _room(self, queue: str) -> int:
         """How many steps of the queue may start now."""
-        config = self._config(queue)
+        config = self.config(queue)
         running = self._leased[queue].running if queue in self._leased else 0
         room = min(config.max_workers - running, self._request.free.get(queue, config.max_workers))
-        if room < self._request.limit and not self._is_configured(queue):
+        if room <= 0 and not self._is_configured(queue):
             self.held_back.add(queue)
         if config.rate_limit is None or room <= 0:
             return room
@@ -114,7 +114,7 @@ class Hall:
     def note_starts(self, chosen: dict[str, list[Candidate]]) -> None:
         """Advance the queues' turns, and take the tokens of what starts."""
         for queue, steps in chosen.items():
-            rate, tat = self._config(queue).rate_limit, None
+            rate, tat = self.config(queue).rate_limit, None
             if rate is not None:
                 slack = self._request.lease
                 tat = token_bucket.taken(self._tat(queue), self._tx.now, rate, slack, len(steps))
@@ -122,7 +122,7 @@ class Hall:
                     self.limited[queue] = token_bucket.next_token_at(tat, self._tx.now, rate, slack)
             self._tx.run("set_queue_turn", {"queue": queue, "turn": max(step.turn for step in steps), "tat": tat})
 
-    def _config(self, queue: str) -> QueueConfig:
+    def config(self, queue: str) -> QueueConfig:
         row = self._rows.get(queue)
         return row.config if row is not None and row.config is not None else self._request.default_queue
 

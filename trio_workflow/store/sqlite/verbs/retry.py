@@ -15,7 +15,7 @@ from trio_workflow.model.status import RunStatus, StepStatus
 from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.sqlite.rows import dependencies_of, to_json
 from trio_workflow.store.sqlite.transaction import Book, Tx
-from trio_workflow.store.sqlite.verbs.complete import ready_again
+from trio_workflow.store.sqlite.verbs.again import ready_again
 
 
 def retry_step(tx: Tx, run_id: str, step_id: str) -> Changes:

@@ -1,0 +1,122 @@
+"""FileArtifactStore: artifacts as files in a folder. See layout.py for the files, writer.py for the rules."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import trio
+
+from trio_workflow.artifacts.bodies import check_body, copy_body
+from trio_workflow.artifacts.folders import locked
+from trio_workflow.artifacts.layout import Layout, Place, is_sha256
+from trio_workflow.artifacts.reader import FileReader, open_reader, read_latest
+from trio_workflow.artifacts.writer import PartFile, remove_leftovers
+from trio_workflow.errors import ConfigError, StoreError
+from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
+from trio_workflow.offload import Offload
+
+_THREADS = 8
+
+
+class FileArtifactStore:
+    """Keeps artifacts as files under root, which is made when it is missing. Needs a POSIX file system.
+
+    Bytes are streamed in and out, in constant memory. Several processes may use one root at once.
+    Raises ConfigError for an empty root.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        if not root or not os.fspath(root).strip():
+            raise ConfigError("artifact store root is required")
+        self._layout = Layout(Path(os.path.abspath(root)))
+        self._offload = Offload(trio.CapacityLimiter(_THREADS))
+        self._swept = False
+
+    def __repr__(self) -> str:
+        return f"FileArtifactStore({str(self._layout.root)!r})"
+
+    async def put(self, obj: ArtifactObject, /) -> ArtifactRef:
+        """Keep the body, whole or not at all, and answer what names it. It survives power loss from then on.
+
+        Raises TypeError for a body, or a chunk of one, that is not bytes (text included), and what reading
+        the body raises, FileNotFoundError among it. Cancelled, it leaves nothing behind.
+        """
+        check_body(obj.body)
+        part = await self._offload.run(self._begin)
+
+        async def write(piece: bytes) -> None:
+            await self._offload.run(part.write, piece)
+
+        try:
+            await copy_body(obj.body, write, self._offload)
+            return await self._offload.run(part.commit, obj)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await self._offload.run(part.discard)
+            raise
+
+    @asynccontextmanager
+    async def open(self, ref_or_id: ArtifactRef | str, /) -> AsyncGenerator[FileReader, None]:
+        """Read exact bytes (a ref), or those of the last put (an id).
+
+        Raises ArtifactNotFoundError when they are not there, StoreError when their size is wrong. Their
+        SHA-256 is checked by reading to the end. Bytes that are deleted meanwhile can be read on.
+        """
+        reader = await self._offload.run(open_reader, self._layout, ref_or_id, self._offload)
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+    async def delete(self, ref_or_id: ArtifactRef | str, /) -> None:
+        """Remove exact bytes (a ref), or all that was put under an id. Quiet about what is not there.
+
+        When the ref's bytes were the last put, the id names nothing afterwards, not the put before.
+        """
+        await self._offload.run(self._delete, ref_or_id)
+
+    def _begin(self) -> PartFile:
+        if not self._swept:
+            self._swept = True
+            remove_leftovers(self._layout)
+        return PartFile(self._layout)
+
+    def _delete(self, ref_or_id: ArtifactRef | str) -> None:
+        artifact_id = ref_or_id if isinstance(ref_or_id, str) else ref_or_id.id
+        place = self._layout.place(artifact_id)
+        with suppress(FileNotFoundError), locked(place.shard, create=False):
+            if isinstance(ref_or_id, str):
+                _remove_all(place)
+            else:
+                _remove_exact(place, ref_or_id)
+            # Folders that still hold something stay.
+            with suppress(OSError):
+                place.folder.rmdir()
+                place.shard.rmdir()
+
+
+def _remove_all(place: Place) -> None:
+    # The pointer goes first: it must not name bytes that are gone.
+    place.latest.unlink(missing_ok=True)
+    for name in os.listdir(place.folder):
+        if place.owns(name):
+            place.folder.joinpath(name).unlink(missing_ok=True)
+
+
+def _remove_exact(place: Place, ref: ArtifactRef) -> None:
+    if not is_sha256(ref.sha256):
+        return
+    if _names(place, ref):
+        place.latest.unlink(missing_ok=True)
+    for path in (place.sidecar(ref.sha256), place.data(ref.sha256)):
+        path.unlink(missing_ok=True)
+
+
+def _names(place: Place, ref: ArtifactRef) -> bool:
+    """Whether the id names these bytes. A pointer that cannot be read names none, and stays for a look."""
+    try:
+        latest = read_latest(place, ref.id)
+    except StoreError:
+        return False
+    return latest is not None and latest.sha256 == ref.sha256

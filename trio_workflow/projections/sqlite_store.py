@@ -1,0 +1,168 @@
+"""SQLiteProjectionStore: a folder with one SQLite file per projection."""
+
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import trio
+
+from trio_workflow.artifacts.layout import safe_name
+from trio_workflow.errors import ConfigError, WorkflowError
+from trio_workflow.model.payload import require_name
+from trio_workflow.offload import Offload
+from trio_workflow.projections import statements
+from trio_workflow.projections.database import Database
+from trio_workflow.projections.protocols import Row
+
+T = TypeVar("T")
+
+_THREADS = 16
+_BUSY_TIMEOUT = 10.0
+
+
+class SQLiteProjectionStore:
+    """Keeps projections as SQLite files in the folder root, each made on first use.
+
+    busy_timeout: seconds a write waits for a writer of another process before SQLite's "database is locked".
+    Several processes may use one root at once. Raises ConfigError for an empty root.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], *, busy_timeout: float = _BUSY_TIMEOUT) -> None:
+        if not root or not os.fspath(root).strip():
+            raise ConfigError("projection store root is required")
+        if not 0 <= busy_timeout <= 3600:
+            raise ConfigError(f"projection store busy_timeout is 0 to 3600 seconds, not {busy_timeout!r}")
+        self._root = Path(os.path.abspath(root))
+        self._busy_timeout = busy_timeout
+        self._offload = Offload(trio.CapacityLimiter(_THREADS))
+        self._projections: dict[str, SQLiteProjection] = {}
+
+    def __repr__(self) -> str:
+        return f"SQLiteProjectionStore({str(self._root)!r})"
+
+    async def projection(self, name: str, /) -> "SQLiteProjection":
+        """Answer the projection of that name, the same object every time. A bad name: OptionError."""
+        name = require_name("projection name", name)
+        found = self._projections.get(name)
+        if found is None:
+            database = Database(self._root / f"{safe_name(name)}.db", self._busy_timeout)
+            found = self._projections[name] = SQLiteProjection(name, database, self._offload)
+        await found.open()
+        return found
+
+    async def close(self) -> None:
+        """Close every file, each once its running transaction has ended. Shield it when it must happen.
+
+        A projection that is used afterwards opens its file again.
+        """
+        await trio.lowlevel.checkpoint()
+        for projection in list(self._projections.values()):
+            await projection.close()
+
+
+class SQLiteProjection:
+    """One SQLite file. Calls take turns; each is a transaction of its own, and errors are SQLite's."""
+
+    def __init__(self, name: str, database: Database, offload: Offload) -> None:
+        self.name = name
+        self._database = database
+        self._offload = offload
+        # Who holds it may use the connection. Held over a whole transaction().
+        self._turn = trio.Lock()
+
+    def __repr__(self) -> str:
+        return f"SQLiteProjection({self.name!r}, {str(self._database.path)!r})"
+
+    async def execute(self, sql: str, /, *args: Any) -> int:
+        """Run one statement and answer how many rows it changed. One mapping gives values by name."""
+        return await self._alone(statements.execute, sql, args)
+
+    async def query(self, sql: str, /, *args: Any) -> list[dict[str, Any]]:
+        """Run one statement and answer its rows. One mapping gives values by name."""
+        return await self._alone(statements.query, sql, args)
+
+    async def execute_many(self, sql: str, rows: Iterable[Row], /) -> int:
+        """Run one statement for every row, for all or for none; answer how many rows it changed."""
+        return await self._alone(statements.execute_many, sql, list(rows))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator["SQLiteTransaction", None]:
+        """Commit what the block did when it ends, undo it when it raises or is cancelled. Others wait.
+
+        Raises WorkflowError at the end of the block when its SQL or an error had ended the transaction.
+        """
+        self._refuse_own_transaction()
+        async with self._turn:
+            tx = SQLiteTransaction(self._database, self._offload)
+            try:
+                await self._offload.run(self._database.begin)
+                yield tx
+                await tx.finish(self._database.commit)
+            except BaseException:
+                with trio.CancelScope(shield=True):
+                    await tx.finish(self._database.rollback)
+                raise
+
+    async def open(self) -> None:
+        """Make the file if it is missing, and the connection."""
+        if self._database.is_open:
+            # Also while this task has a transaction, when waiting for a turn would be for ever.
+            await trio.lowlevel.checkpoint()
+            return
+        async with self._turn:
+            await self._offload.run(self._database.open)
+
+    async def close(self) -> None:
+        """Let go of the file, once the running transaction has ended."""
+        self._refuse_own_transaction()
+        async with self._turn:
+            await self._offload.run(self._database.close)
+
+    async def _alone(self, statement: Callable[..., T], sql: str, values: Sequence[Any]) -> T:
+        self._refuse_own_transaction()
+        async with self._turn:
+            return await self._offload.run(partial(self._database.alone, statement, sql, values))
+
+    def _refuse_own_transaction(self) -> None:
+        """Between two calls a task holds the turn only in a transaction; waiting for itself it would hang."""
+        if self._turn.statistics().owner is trio.lowlevel.current_task():
+            raise WorkflowError(
+                f"this task is in a transaction of projection {self.name!r}: call the `tx` of its block"
+            )
+
+
+class SQLiteTransaction:
+    """The statements of one transaction() block. Tasks of the block may share it; their calls take turns."""
+
+    def __init__(self, database: Database, offload: Offload) -> None:
+        self._database = database
+        self._offload = offload
+        self._turn = trio.Lock()
+        self._is_over = False
+
+    async def execute(self, sql: str, /, *args: Any) -> int:
+        """Run one statement and answer how many rows it changed. One mapping gives values by name."""
+        return await self._inside(statements.execute, sql, args)
+
+    async def query(self, sql: str, /, *args: Any) -> list[dict[str, Any]]:
+        """Run one statement and answer its rows. One mapping gives values by name."""
+        return await self._inside(statements.query, sql, args)
+
+    async def execute_many(self, sql: str, rows: Iterable[Row], /) -> int:
+        """Run one statement for every row, for all or for none; answer how many rows it changed."""
+        return await self._inside(statements.execute_many, sql, list(rows))
+
+    async def finish(self, end: Callable[[], None]) -> None:
+        """Commit or roll back, after the calls that are running; what is called later raises."""
+        self._is_over = True
+        async with self._turn:
+            await self._offload.run(end)
+
+    async def _inside(self, statement: Callable[..., T], sql: str, values: Sequence[Any]) -> T:
+        async with self._turn:
+            if self._is_over:
+                raise WorkflowError("a projection's transaction was used after its block")
+            return await self._offload.run(partial(self._database.inside, statement, sql, values))
