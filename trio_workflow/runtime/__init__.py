@@ -1,0 +1,1 @@
+"""TASKS: the only place that opens nurseries."""

@@ -43,7 +43,8 @@ def problem_from(exc: Exception) -> Problem:
         return exc
     if isinstance(exc, RecursionError):
         return Problem(TOO_DEEP)
-    return Problem(f"{type(exc).__name__} was raised: {clean_text(exc, 200)}")
+    # On one line, whatever the exception's text is like.
+    return Problem(f"{type(exc).__name__} was raised: {' '.join(clean_text(exc, 200).split())}")
 
 
 def joined(problems: list[Problem]) -> Problem:

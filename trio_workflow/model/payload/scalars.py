@@ -9,7 +9,7 @@ import base64
 import math
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -48,10 +48,21 @@ def _timedelta(text: str) -> timedelta:
     return timedelta(days=sign * days, seconds=clock, microseconds=sign * micros)
 
 
+# fromisoformat takes an offset from UTC of less than a second for UTC itself.
+_TINY_OFFSET = re.compile(r"(?P<sign>[+-])00:00:00\.(?P<micros>[0-9]{6})")
+
+
+def _tiny_offset(text: str) -> timezone | None:
+    match = _TINY_OFFSET.fullmatch(text, max(len(text) - len("+00:00:00.000001"), 0))
+    return match and timezone(timedelta(microseconds=int(match["sign"] + match["micros"])))
+
+
 def _datetime(text: str) -> datetime:
     if len(text) <= len("2020-01-01"):
         raise ValueError("a date without a time")
-    return datetime.fromisoformat(text)
+    value = datetime.fromisoformat(text)
+    zone = _tiny_offset(text)
+    return value if zone is None else value.replace(tzinfo=zone)
 
 
 def _date(text: str) -> date:
@@ -63,7 +74,9 @@ def _date(text: str) -> date:
 def _time(text: str) -> time:
     if ":" not in text:
         raise ValueError("no colons")
-    return time.fromisoformat(text)
+    value = time.fromisoformat(text)
+    zone = _tiny_offset(text)
+    return value if zone is None else value.replace(tzinfo=zone)
 
 
 def _uuid(text: str) -> UUID:

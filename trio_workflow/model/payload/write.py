@@ -19,13 +19,13 @@ import base64
 import dataclasses
 import json
 from collections import deque
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -42,9 +42,13 @@ encode = json.JSONEncoder(
 ).encode
 
 
+# Not annotated as type itself: strict checkers take what it answers for partly unknown.
+_class_of: Callable[[Any], Any] = type
+
+
 def plain(value: Any, depth: int = 0) -> Any:
     """The value's plain form. ``depth`` counts the lists and objects around it. Raises Problem."""
-    kind = cast(Any, type(value))
+    kind = _class_of(value)
     if kind is str:
         return value if value.isascii() else text_form(value, depth)
     if kind is int:
@@ -97,6 +101,9 @@ def _fields(names: list[str]) -> Writer:
         try:
             for name in names:
                 form[name] = plain(getattr(value, name), depth)
+        except Problem as problem:
+            problem.under(key_step(name))
+            raise
         except Exception as exc:
             raise problem_from(exc).under(key_step(name)) from exc
         return form
@@ -111,6 +118,9 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         name = key if type(key) is str and key.isascii() else _key(key)
         try:
             form[name] = plain(item, depth)
+        except Problem as problem:
+            problem.under(key_step(name))
+            raise
         except Exception as exc:
             raise problem_from(exc).under(key_step(name)) from exc
     return form
@@ -131,6 +141,9 @@ def _list(value: Any, depth: int) -> list[Any]:
     try:
         for item in value:
             form.append(plain(item, depth))
+    except Problem as problem:
+        problem.under(f"[{len(form)}]")
+        raise
     except Exception as exc:
         raise problem_from(exc).under(f"[{len(form)}]") from exc
     return form
@@ -140,6 +153,9 @@ def _set(value: Set[Any], depth: int) -> list[Any]:
     depth = _deeper(depth)
     try:
         return sorted((plain(item, depth) for item in value), key=encode)
+    except Problem as problem:
+        problem.under("[*]")
+        raise
     except Exception as exc:
         raise problem_from(exc).under("[*]") from exc
 

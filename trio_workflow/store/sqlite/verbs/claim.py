@@ -34,7 +34,7 @@ def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimA
     claims = _lease(book, request, chosen, new_token) if chosen else ()
     hall.note_starts(chosen)
     changes = book.close()
-    due = _next_due(tx, hall, leased, changes.due)
+    due = _next_due(tx, request, hall, leased, changes.due)
     return ClaimAnswer(
         claims=claims,
         refreshed=refreshed,
@@ -87,8 +87,15 @@ def _lease(
     )
 
 
-def _next_due(tx: Tx, hall: Hall, leased: Mapping[str, Leased], due: int | None) -> int | None:
-    """When something falls due by itself: a delayed step, an expiry, a token. Microseconds."""
+def _next_due(
+    tx: Tx, request: ClaimRequest, hall: Hall, leased: Mapping[str, Leased], due: int | None
+) -> int | None:
+    """When something falls due by itself: a delayed step, a token, an expiry. Microseconds."""
     delayed = tx.one("next_delayed")[0]
-    dates = [due, delayed, *hall.limited.values(), *(lease.expires_at for lease in leased.values())]
+    # An expiry that has passed is a lease the asker was spared: that is looked at again a little later.
+    expiries = (
+        lease.expires_at if lease.expires_at > tx.now else tx.now + request.lease // 12
+        for lease in leased.values()
+    )
+    dates = [due, delayed, *hall.limited.values(), *expiries]
     return min((date for date in dates if date is not None), default=None)

@@ -1,0 +1,564 @@
+"""FileArtifactStore: whole or not at all, exact bytes, nothing outside the root."""
+
+# ruff: noqa: ASYNC220, ASYNC230, ASYNC240 - these tests look at the disk while nothing else runs
+
+import fcntl
+import hashlib
+import os
+import signal
+import string
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+from urllib.parse import unquote
+
+import attrs
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trio.testing import MockClock
+
+from trio_workflow.artifacts import ArtifactReader, ArtifactStore, FileArtifactStore, reader, writer
+from trio_workflow.artifacts.folders import locked, sync_folder
+from trio_workflow.artifacts.layout import Layout
+from trio_workflow.errors import ArtifactNotFoundError, ConfigError, StoreError, WorkflowError
+from trio_workflow.model.artifact import ArtifactObject, ArtifactRef, Body
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "artifacts"
+
+
+@pytest.fixture
+def store(root: Path) -> FileArtifactStore:
+    return FileArtifactStore(root)
+
+
+def an_object(body: Body, id: str = "run/step/one") -> ArtifactObject:
+    return ArtifactObject(
+        id=id, name="one.txt", kind="text", content_type="text/plain", metadata={"a": "ä"}, body=body
+    )
+
+
+async def chunks(*parts: Any) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def content(store: ArtifactStore, ref_or_id: ArtifactRef | str) -> bytes:
+    async with store.open(ref_or_id) as reader:
+        return await reader.read()
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def path_of(ref: ArtifactRef) -> Path:
+    return Path(unquote(ref.uri.removeprefix("file://")))
+
+
+# --- put and open ----------------------------------------------------------------------------------------
+
+
+def test_a_root_is_required() -> None:
+    for root in ("", "  ", None):
+        with pytest.raises(ConfigError, match=r"^artifact store root is required$"):
+            FileArtifactStore(root)  # type: ignore[arg-type]
+
+
+async def test_what_was_put_can_be_read_by_reference_and_by_id(store: FileArtifactStore) -> None:
+    ref = await store.put(an_object(b"hello"))
+    assert ref == ArtifactRef(
+        id="run/step/one",
+        uri=ref.uri,
+        name="one.txt",
+        kind="text",
+        content_type="text/plain",
+        metadata={"a": "ä"},
+        size=5,
+        sha256=hashlib.sha256(b"hello").hexdigest(),
+    )
+    assert path_of(ref).read_bytes() == b"hello"
+    for key in (ref, ref.id):
+        async with store.open(key) as reader:
+            assert reader.ref == ref
+            assert await reader.read() == b"hello"
+            assert await reader.read() == b""
+
+
+async def test_every_kind_of_body_is_stored_as_its_bytes(store: FileArtifactStore, tmp_path: Path) -> None:
+    big = os.urandom(3 * MIB + 1)
+    path = tmp_path / "body"
+    path.write_bytes(big)
+    wide = memoryview(big[: 2 * MIB]).cast("I")
+    bodies: list[tuple[Body, bytes]] = [
+        (b"", b""),
+        (b"x" * MIB, b"x" * MIB),
+        (bytearray(b"abc"), b"abc"),
+        (memoryview(b""), b""),
+        (memoryview(b"abcdef")[::2], b"ace"),
+        (wide, big[: 2 * MIB]),
+        (big, big),
+        (path, big),
+        (trio.Path(path), big),
+        (chunks(), b""),
+        (chunks(b"", b"a", b"", bytearray(b"b"), memoryview(b"c")), b"abc"),
+        (chunks(b"a", big, b"b", big[:MIB], b"c"), b"a" + big + b"b" + big[:MIB] + b"c"),
+        (chunks(*[big[:300_000]] * 9), big[:300_000] * 9),
+    ]
+    for body, expected in bodies:
+        ref = await store.put(an_object(body))
+        assert (ref.size, ref.sha256) == (len(expected), hashlib.sha256(expected).hexdigest())
+        assert await content(store, ref) == expected
+
+
+async def test_chunks_and_the_rest_can_be_read_in_turn(store: FileArtifactStore) -> None:
+    body = os.urandom(3 * MIB + 5)
+    ref = await store.put(an_object(body))
+    async with store.open(ref) as reader:
+        assert b"".join([chunk async for chunk in reader]) == body
+    async with store.open(ref) as reader:
+        first = await anext(aiter(reader))
+        assert 0 < len(first) < len(body)
+        assert first + await reader.read() == body
+    with pytest.raises(WorkflowError, match="after its block"):
+        await reader.read()
+
+
+@pytest.mark.parametrize("body", ["text", 7, None, ["a"]])
+async def test_a_body_that_is_no_bytes_is_refused(store: FileArtifactStore, root: Path, body: Body) -> None:
+    with pytest.raises(TypeError, match="an artifact body is bytes"):
+        await store.put(an_object(body))
+    assert not root.exists()
+
+
+@pytest.mark.parametrize("chunk", ["text", 7, None])
+async def test_a_chunk_that_is_no_bytes_is_refused_and_nothing_is_stored(
+    store: FileArtifactStore, root: Path, chunk: bytes
+) -> None:
+    closed: list[bool] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            yield b"x" * MIB
+            yield chunk
+        finally:
+            closed.append(True)
+
+    with pytest.raises(TypeError, match="a chunk of an artifact body is bytes"):
+        await store.put(an_object(body()))
+    assert closed == [True]
+    assert files(root) == []
+
+
+async def test_a_body_file_that_does_not_exist_is_the_callers_error(
+    store: FileArtifactStore, root: Path
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        await store.put(an_object(Path("nowhere")))
+    assert files(root) == []
+
+
+async def test_what_is_not_there_is_not_found(store: FileArtifactStore) -> None:
+    ref = await store.put(an_object(b"hello"))
+    other = attrs.evolve(ref, sha256="0" * 64)
+    for key in ("nothing", other):
+        with pytest.raises(ArtifactNotFoundError):
+            await content(store, key)
+
+
+# --- exact bytes -----------------------------------------------------------------------------------------
+
+
+async def test_a_stale_put_cannot_replace_what_was_committed(store: FileArtifactStore) -> None:
+    committed = await store.put(an_object(b"committed"))
+    stale = await store.put(an_object(b"stale"))
+    assert await content(store, committed) == b"committed"
+    assert await content(store, stale) == b"stale"
+    assert await content(store, committed.id) == b"stale"
+    await store.delete(stale)
+    assert await content(store, committed) == b"committed"
+
+
+async def test_a_ref_made_in_another_place_still_names_its_bytes(root: Path) -> None:
+    ref = await FileArtifactStore(root).put(an_object(b"hello"))
+    moved = root.rename(root.with_name("moved"))
+    assert await content(FileArtifactStore(moved), ref) == b"hello"
+    async with FileArtifactStore(moved).open(ref.id) as reader:
+        assert "/moved/" in reader.ref.uri
+
+
+@pytest.mark.parametrize("size", [5, MIB, 2 * MIB + 5])
+async def test_damaged_bytes_are_noticed_before_the_last_of_them_is_handed_out(
+    store: FileArtifactStore, root: Path, size: int
+) -> None:
+    ref = await store.put(an_object(b"x" * size))
+    with open(path_of(ref), "r+b") as file:
+        file.write(b"y")
+    for key in (ref, ref.id):
+        with pytest.raises(StoreError, match="damaged: SHA-256"):
+            await content(store, key)
+        got = 0
+        with pytest.raises(StoreError, match="damaged: SHA-256"):  # noqa: PT012 - the loop is the reader
+            async with store.open(key) as reader:
+                async for chunk in reader:
+                    got += len(chunk)
+        assert got < size
+
+
+async def test_a_wrong_size_is_noticed_at_once(store: FileArtifactStore, root: Path) -> None:
+    ref = await store.put(an_object(b"hello"))
+    path_of(ref).write_bytes(b"hell")
+    for key in (ref, ref.id):
+        with pytest.raises(StoreError, match="it has 4 bytes and should have 5"):
+            await content(store, key)
+
+
+async def test_a_damaged_pointer_is_an_error_until_the_next_put(store: FileArtifactStore) -> None:
+    ref = await store.put(an_object(b"hello"))
+    latest = path_of(ref).with_name("latest.json")
+    for text in ("", "{}", "[]", latest.read_text().replace(ref.sha256, "../../../secret")):
+        latest.write_text(text)
+        with pytest.raises(StoreError, match=r"latest\.json cannot be used"):
+            await content(store, ref.id)
+        assert await content(store, ref) == b"hello"
+    await store.put(an_object(b"hello"))
+    assert await content(store, ref.id) == b"hello"
+
+
+# --- ids -------------------------------------------------------------------------------------------------
+
+nasty_ids = st.text(st.sampled_from("aA%./\\~:\x00ä\n\ud800" + string.digits), max_size=9)
+nasty_ids |= st.sampled_from(
+    ["..", "../..", "/etc/passwd", "tmp", "latest.json", "x" * 767, "X" * 767, "ä" * 767]
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sets(nasty_ids, max_size=8))
+def test_ids_never_share_a_file_and_never_leave_the_root(ids: set[str]) -> None:
+    async def main() -> None:
+        store = FileArtifactStore(Path(folder) / "root")
+        refs = {one: await store.put(an_object(repr(one).encode(), one)) for one in ids}
+        for one, ref in refs.items():
+            assert await content(store, one) == await content(store, ref) == repr(one).encode()
+        assert len({path.as_posix().lower() for path in files(Path(folder))}) == 3 * len(ids)
+        assert os.listdir(folder) in ([], ["root"])
+        for one in ids:
+            await store.delete(one)
+        assert files(Path(folder)) == []
+
+    with TemporaryDirectory() as folder:
+        trio.run(main, clock=MockClock())
+
+
+@pytest.mark.parametrize("sha256", ["../../../../secret", "latest.json", "A" * 64, "", "0" * 63 + "\n"])
+async def test_a_ref_cannot_lead_out_of_its_folder(store: FileArtifactStore, root: Path, sha256: str) -> None:
+    ref = await store.put(an_object(b"hello"))
+    secret = root.parent / "secret"
+    secret.write_text("12345")
+    forged = attrs.evolve(ref, sha256=sha256)
+    with pytest.raises(ArtifactNotFoundError):
+        await content(store, forged)
+    before = files(root)
+    await store.delete(forged)
+    assert files(root) == before
+    assert secret.exists()
+
+
+# --- delete ----------------------------------------------------------------------------------------------
+
+
+async def test_deleting_a_ref_removes_those_bytes_and_the_pointer_to_them(store: FileArtifactStore) -> None:
+    first = await store.put(an_object(b"first"))
+    second = await store.put(an_object(b"second"))
+    await store.delete(second)
+    for key in (second, second.id):
+        with pytest.raises(ArtifactNotFoundError):
+            await content(store, key)
+    assert await content(store, first) == b"first"
+
+
+async def test_deleting_a_ref_leaves_the_pointer_to_other_bytes(store: FileArtifactStore) -> None:
+    first = await store.put(an_object(b"first"))
+    await store.put(an_object(b"second"))
+    await store.delete(first)
+    assert await content(store, first.id) == b"second"
+
+
+async def test_deleting_an_id_removes_all_that_was_put_under_it(store: FileArtifactStore, root: Path) -> None:
+    for body in (b"first", b"second"):
+        await store.put(an_object(body))
+    other = await store.put(an_object(b"other", "other"))
+    await store.delete("run/step/one")
+    assert len(files(root)) == 3
+    await store.delete(other)
+    assert [path.name for path in root.iterdir()] == ["tmp"]
+
+
+async def test_deleting_what_is_not_there_is_quiet(store: FileArtifactStore, root: Path) -> None:
+    ref = await store.put(an_object(b"hello"))
+    for key in ("nothing", ref, ref, ref.id):
+        await store.delete(key)
+    await FileArtifactStore(root / "elsewhere").delete(ref)
+    assert not (root / "elsewhere").exists()
+
+
+async def test_deleted_bytes_can_be_read_on(store: FileArtifactStore) -> None:
+    ref = await store.put(an_object(b"hello"))
+    async with store.open(ref) as reader:
+        await store.delete(ref)
+        assert await reader.read() == b"hello"
+
+
+async def test_puts_and_deletes_of_many_at_once_leave_only_what_can_be_read(root: Path) -> None:
+    """Several store objects on one root meet as several processes do: the locks are the files'."""
+
+    async def put_and_delete(number: int) -> None:
+        store = FileArtifactStore(root)
+        for turn in range(15):
+            body = b"%d" % (turn % 3)
+            ref = await store.put(an_object(body, "shared"))
+            try:
+                assert await content(store, "shared") in (b"0", b"1", b"2")
+                assert await content(store, ref) == body
+            except ArtifactNotFoundError:
+                pass  # another task has just deleted it
+            await store.delete(ref if number % 2 else "shared")
+
+    async with trio.open_nursery() as nursery:
+        for number in range(8):
+            nursery.start_soon(put_and_delete, number)
+    assert files(root) == []
+    assert [path.name for path in root.iterdir()] == ["tmp"]
+
+
+async def test_an_id_that_moves_on_while_it_is_opened_names_the_newer_bytes(
+    store: FileArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = await store.put(an_object(b"old")), await store.put(an_object(b"new"))
+    latest = path_of(new).with_name("latest.json")
+    names_new, names_old = latest.read_text(), path_of(old).with_name(f"{old.sha256}.json").read_text()
+    path_of(old).unlink()
+    latest.write_text(names_old)
+    real_open = reader._open_data
+
+    def open_late(path: Path) -> BinaryIO | None:
+        latest.write_text(names_new)
+        return real_open(path)
+
+    monkeypatch.setattr(reader, "_open_data", open_late)
+    assert await content(store, "run/step/one") == b"new"
+
+
+async def test_a_folder_that_others_remove_and_make_meanwhile_is_made_until_it_stays(
+    store: FileArtifactStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_mkdir, shard = os.mkdir, Layout(root).place("run/step/one").shard
+    news = iter(["was there", "was made and removed", "is made"])
+
+    def mkdir(path: Path, *args: int) -> None:
+        if path == shard and (event := next(news)) != "is made":
+            if event == "was there":
+                raise FileExistsError
+            return
+        real_mkdir(path, *args)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    ref = await store.put(an_object(b"hello"))
+    assert await content(store, ref) == b"hello"
+    assert next(news, None) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs to see its own descriptors")
+def test_a_forked_child_does_not_keep_a_folder_locked(tmp_path: Path) -> None:
+    with locked(tmp_path, create=False):
+        # What a child inherits is another descriptor of the same open folder.
+        (ours,) = [fd for fd in os.listdir("/proc/self/fd") if opens(fd, tmp_path)]
+        inherited = os.dup(int(ours))
+    newcomer = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(newcomer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(inherited)
+        os.close(newcomer)
+
+
+def opens(fd: str, folder: Path) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") == str(folder)
+    except FileNotFoundError:
+        return False
+
+
+# --- whole or not at all ---------------------------------------------------------------------------------
+
+
+async def test_a_cancelled_put_leaves_nothing(store: FileArtifactStore, root: Path) -> None:
+    half = trio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * 2 * MIB
+        half.set()
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.put, an_object(body()))
+        await half.wait()
+        assert [path.parent.name for path in files(root)] == ["tmp"]
+        assert files(root)[0].stat().st_size > 0
+        nursery.cancel_scope.cancel()
+    assert files(root) == []
+
+
+async def test_a_body_that_raises_halfway_leaves_what_was_there(store: FileArtifactStore, root: Path) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * 2 * MIB
+        raise ConnectionError
+
+    await store.put(an_object(b"before"))
+    before = files(root)
+    with pytest.raises(ConnectionError):
+        await store.put(an_object(body()))
+    assert files(root) == before
+    assert await content(store, "run/step/one") == b"before"
+
+
+@pytest.mark.parametrize("failing", ["_sync_and_close", "_write_record", "locked", "sync_folder"])
+async def test_a_disk_that_fails_during_a_put_leaves_the_last_put_in_place(
+    store: FileArtifactStore, root: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError("the disk is gone")
+
+    before = await store.put(an_object(b"before"))
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, failing, fail)
+        with pytest.raises(OSError, match="the disk is gone"):
+            await store.put(an_object(b"after"))
+    assert list((root / "tmp").iterdir()) == []
+    assert await content(store, before) == await content(store, before.id) == b"before"
+
+
+PUT_HALF = """
+import sys, trio
+from trio_workflow.artifacts import FileArtifactStore
+from trio_workflow.model.artifact import ArtifactObject
+
+async def body():
+    yield b"x" * 2**21
+    print("half", flush=True)
+    await trio.sleep_forever()
+
+one = ArtifactObject(id="one", name="", kind="", content_type="", metadata={}, body=body())
+trio.run(FileArtifactStore(sys.argv[1]).put, one)
+"""
+
+
+async def test_a_killed_writer_leaves_no_artifact_and_its_leftovers_go_after_a_day(root: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", PUT_HALF, str(root)], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"half\n"
+        child.send_signal(signal.SIGKILL)
+    (leftover,) = files(root)
+    with pytest.raises(ArtifactNotFoundError):
+        await content(FileArtifactStore(root), "one")
+    await FileArtifactStore(root).put(an_object(b"fresh leftovers may still be written to"))
+    assert leftover.exists()
+    os.utime(leftover, (0, 0))
+    await FileArtifactStore(root).put(an_object(b"old ones are nobody's"))
+    assert not leftover.exists()
+
+
+async def test_bytes_are_on_disk_before_they_have_a_name_and_named_before_the_pointer(
+    store: FileArtifactStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+
+    def noting(name: str, real: Callable[..., object], says: Callable[..., str]) -> Callable[..., object]:
+        def call(*args: object) -> object:
+            log.append(f"{name} {says(*args)}")
+            return real(*args)
+
+        return call
+
+    def kind(name: str) -> str:
+        return "data" if len(name) == 64 else "sidecar" if len(name) == 69 else name
+
+    flush, replace = writer._sync_and_close, Path.replace
+    monkeypatch.setattr(
+        writer, "_sync_and_close", noting("flush", flush, lambda file: Path(file.name).suffix)
+    )
+    monkeypatch.setattr(Path, "replace", noting("name", replace, lambda _, new: kind(new.name)))
+    folder = Layout(root).place("run/step/one").folder
+    names = {folder: "folder", folder.parent: "shard", root: "root"}
+    monkeypatch.setattr(writer, "sync_folder", noting("flush", sync_folder, lambda path: names[path]))
+    await store.put(an_object(b"hello"))
+    assert log == [
+        "flush .part",
+        "flush .sidecar",
+        "flush .latest",
+        "name data",
+        "name sidecar",
+        "flush folder",
+        "name latest.json",
+        "flush folder",
+        "flush shard",
+        "flush root",
+    ]
+
+
+# --- memory and time -------------------------------------------------------------------------------------
+
+
+async def test_64_mib_stream_through_in_less_than_8(store: FileArtifactStore) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for number in range(1024):
+            yield bytes([number % 256]) * (64 * 1024)
+
+    async def length(reader: ArtifactReader) -> int:
+        return sum([len(chunk) async for chunk in reader])
+
+    tracemalloc.start()
+    try:
+        ref = await store.put(an_object(body()))
+        async with store.open(ref) as reader:
+            assert await length(reader) == 64 * MIB
+        copy = await store.put(an_object(path_of(ref)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert copy.sha256 == ref.sha256
+    assert peak < 8 * MIB
+
+
+async def test_under_a_mock_clock_time_stands_still_while_the_disk_works(
+    store: FileArtifactStore, autojump_clock: MockClock
+) -> None:
+    with trio.fail_after(60):
+        for number in range(10):
+            ref = await store.put(an_object(chunks(b"x" * MIB, b"%d" % number)))
+            assert len(await content(store, ref)) > MIB
+            await store.delete(ref)
+    assert trio.current_time() == 0
+
+
+async def test_an_async_iterable_may_itself_wait_for_virtual_time(
+    store: FileArtifactStore, autojump_clock: MockClock
+) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            await trio.sleep(10)
+            yield b"x"
+
+    assert (await store.put(an_object(body()))).size == 3
+    assert trio.current_time() == 30

@@ -1,0 +1,90 @@
+"""The settings of a runtime."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from trio_workflow.artifacts import ArtifactStore
+from trio_workflow.errors import ConfigError, OptionError
+from trio_workflow.model.payload import require_name
+from trio_workflow.model.policy import LONGEST, QueueConfig, RetryPolicy, number, whole
+from trio_workflow.projections import ProjectionStore
+from trio_workflow.store import StoreConfig
+
+
+def _instance(wanted: type) -> Any:
+    def check(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not isinstance(value, wanted):
+            raise ConfigError(f"Config.{attribute.name} must be a {wanted.__name__}, not {value!r}")
+
+    return check
+
+
+def _methods(*names: str) -> Any:
+    """A store one can replace is known by its methods."""
+
+    def check(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if value is not None and not all(callable(getattr(value, name, None)) for name in names):
+            raise ConfigError(
+                f"Config.{attribute.name} must have the methods {', '.join(names)}; {value!r} has not"
+            )
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """What `open_runtime` needs to know. Durations are seconds. A bad value raises ConfigError naming it."""
+
+    store: StoreConfig = attrs.field(default=None)  # type: ignore[assignment] # None is refused below, by name
+    artifact_store: ArtifactStore | None = attrs.field(default=None, validator=_methods("put", "open", "delete"))
+    projection_store: ProjectionStore | None = attrs.field(default=None, validator=_methods("projection"))
+    worker_id: str = attrs.field(default="workflow-runtime")
+    max_workers: int = attrs.field(default=1, validator=whole(1))
+    poll_interval: float = attrs.field(default=0.25, validator=number(above=0.0))
+    lease_duration: float = attrs.field(default=30.0, validator=number(above=0.0, most=LONGEST))
+    queues: Mapping[str, QueueConfig] = attrs.field(factory=dict[str, QueueConfig])
+    default_queue: QueueConfig = attrs.field(factory=QueueConfig, validator=_instance(QueueConfig))
+    default_retry: RetryPolicy = attrs.field(factory=RetryPolicy, validator=_instance(RetryPolicy))
+    max_lost_leases: int = attrs.field(default=3, validator=whole(1))
+    shutdown_grace: float = attrs.field(default=0.0, validator=number(least=0.0))
+    max_payload: int = attrs.field(default=16 * 1024**2, validator=whole(1))
+    keep_finished: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(number(least=0.0, most=LONGEST))
+    )
+
+    @store.validator
+    def _check_store(self, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if value is None:
+            raise ConfigError("workflow runtime store is required")
+        if not callable(getattr(value, "open", None)):
+            raise ConfigError(f"Config.store must be a store such as SQLiteStore(path), not {value!r}")
+
+    @worker_id.validator
+    def _check_worker_id(self, attribute: "attrs.Attribute[Any]", value: str) -> None:
+        try:
+            require_name("Config.worker_id", value)
+        except OptionError as error:
+            raise ConfigError(str(error)) from None
+
+    @queues.validator
+    def _check_queues(self, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"Config.queues must be a mapping of names to QueueConfig, not {value!r}")
+        for queue, config in value.items():
+            try:
+                require_name("a name in Config.queues", queue)
+            except OptionError as error:
+                raise ConfigError(str(error)) from None
+            if not isinstance(config, QueueConfig):
+                raise ConfigError(f"Config.queues[{queue!r}] must be a QueueConfig, not {config!r}")
+
+
+def seconds(what: str, value: float) -> float:
+    """A number of seconds given to a method. Raises ConfigError naming it."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    if not good or value <= 0:
+        raise ConfigError(f"{what} must be a number of seconds > 0, not {value!r}")
+    return value

@@ -1,0 +1,101 @@
+"""The crew: attempts that run, and the desk where they hand in their outcomes.
+
+State: `holdings`, every lease in hand by token until its outcome is stored or dropped; `outbox`, outcomes to
+store. Outcomes stay in memory while the store cannot be written, and are offered again.
+"""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+import trio
+
+from trio_workflow.authoring.step_context import StepContext
+from trio_workflow.model.changes import Claim
+from trio_workflow.model.outcome import Completion, Outcome
+from trio_workflow.model.times import to_datetime
+from trio_workflow.runtime.attempt import Ended, run_attempt
+from trio_workflow.runtime.engine import Engine
+from trio_workflow.runtime.holding import Holding, Reason
+from trio_workflow.runtime.services import StepServices
+from trio_workflow.runtime.values import AsyncValue
+
+
+class Crew:
+    """bell: called when an attempt has ended. interrupted: called with a KeyboardInterrupt or SystemExit."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        nursery: trio.Nursery,
+        bell: Callable[[], None],
+        interrupted: Callable[[BaseException], None],
+    ) -> None:
+        self._engine, self._nursery = engine, nursery
+        self._bell, self._interrupted = bell, interrupted
+        self._contexts: dict[str, StepContext] = {}
+        self.holdings: dict[str, Holding] = {}
+        self.outbox: list[Completion] = []
+        self.dropped = 0  # attempts that ended with nothing to store, since their lease was gone
+        self.running: AsyncValue[int] = AsyncValue(0)  # executors that have not returned
+
+    def start(self, claim: Claim, expires: float) -> None:
+        """Run a claimed step. The slot was taken in its token's name."""
+        holding = Holding(claim, expires)
+        self.holdings[claim.token] = holding
+        self.running.value += 1
+        self._engine.board.leased(claim)
+        self._nursery.start_soon(self._attempt, holding, name=f"step {claim.step.run_id}/{claim.step.id}")
+
+    async def _attempt(self, holding: Holding) -> None:
+        engine, claim = self._engine, holding.claim
+        services = StepServices(engine, claim, lambda: holding.cancel(Reason.REVOKED))
+        now = to_datetime(claim.started_at)
+        context = StepContext(claim.step, claim.run, now, services, engine.limits, claim.saved)
+        self._contexts[claim.token] = context
+        ended = await run_attempt(holding, context, engine.registry, engine.config.max_lost_leases)
+        self._hand_in(holding, ended)
+
+    def _hand_in(self, holding: Holding, ended: Ended) -> None:
+        """User code has returned: its slot is free, and its outcome waits to be stored."""
+        del self._contexts[holding.token]
+        self._engine.slots.give_back(holding.claim.step.queue, holding.token)
+        self.running.value -= 1
+        if ended.outcome is None:
+            del self.holdings[holding.token]
+            self.dropped += 1
+        else:
+            self.outbox.append(Completion(holding.claim.step_key, holding.token, ended.outcome))
+        if ended.interrupt is not None:
+            self._interrupted(ended.interrupt)
+        self._bell()
+
+    def at_work(self) -> Collection[Holding]:
+        """Holdings whose executors have not returned."""
+        return [holding for holding in self.holdings.values() if not holding.is_done]
+
+    def progress_of(self, holding: Holding) -> str | None:
+        context = self._contexts.get(holding.token)
+        return None if context is None else context.take_progress()
+
+    def unexpired(self) -> frozenset[str]:
+        """Tokens of the leases that by this process's clock still hold."""
+        now = trio.current_time()
+        return frozenset(token for token, holding in self.holdings.items() if holding.expires > now)
+
+    def revoke(self, tokens: Collection[str]) -> None:
+        """These leases are gone: cancel their executors, at once."""
+        for token in tokens:
+            holding = self.holdings.get(token)
+            if holding is not None:
+                holding.cancel(Reason.REVOKED)
+
+    def cancel_all(self, reason: Reason) -> None:
+        for holding in self.at_work():
+            holding.cancel(reason)
+
+    def settle(self, tokens: Collection[str]) -> None:
+        """Outcomes under these tokens were stored, or refused as stale: they are out of hand."""
+        for token in tokens:
+            with suppress(KeyError):
+                del self.holdings[token]
+

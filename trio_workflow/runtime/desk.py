@@ -1,0 +1,166 @@
+"""The desk: ended attempts in, claims out, in one commit. One exchange is one round of the scheduler.
+
+Rule 1: from reckoning the free slots until they are taken nobody else of this runtime claims.
+Rule 2: an outcome leaves the outbox only when the store has answered it, with an acceptance or as stale. One
+that the store refuses for itself is replaced by a failure of its step, so that it cannot be offered for ever.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from trio_workflow.errors import RuntimeClosedError, StoreLostError, StoreUnavailableError
+from trio_workflow.model.changes import ClaimAnswer, ClaimRequest, StepMove
+from trio_workflow.model.outcome import Completion, Failed, Failure
+from trio_workflow.model.payload import clean_text
+from trio_workflow.model.status import AttemptOutcome, StepStatus
+from trio_workflow.model.times import micros
+from trio_workflow.runtime.crew import Crew
+from trio_workflow.runtime.engine import Engine
+from trio_workflow.store import Completed
+
+logger = logging.getLogger("trio_workflow")
+
+
+class Desk:
+    """queues: only these, None for all. cap: how many may be started in all, None for no end.
+
+    With a cap no queue starts more than its limit in all, either.
+    """
+
+    def __init__(
+        self, engine: Engine, crew: Crew, queues: frozenset[str] | None = None, cap: int | None = None
+    ) -> None:
+        self._engine, self._crew, self._queues, self._cap = engine, crew, queues, cap
+        self._turn = 0
+        self._limits: dict[str, int] = {}
+        self._started: Counter[str] = Counter()  # by queue
+        self.ends: Counter[str] = Counter()  # how attempts ended: words of CycleResult
+        self.refreshed = 0
+        self.due: float | None = None  # when, on trio's clock, something falls due by itself
+
+    async def exchange(self, *, claim: bool) -> int:
+        """Store what is in the outbox and start what may be started; answers how many were started.
+
+        Raises StoreUnavailableError, and keeps the outbox, when the store cannot be written now.
+        """
+        async with self._engine.claiming:
+            request = self._request() if claim else None
+            batch = tuple(self._crew.outbox)
+            sent = trio.current_time()
+            done = await self._engine.store.exchange(batch, request)
+            await self._take_in(batch, done.completed)
+            if request is None:
+                return 0
+            if isinstance(done.answer, Exception):
+                raise done.answer
+            self._start(done.answer, sent)
+            return len(done.answer.claims)
+
+    def _request(self) -> ClaimRequest:
+        engine, config = self._engine, self._engine.config
+        free, by_queue = engine.slots.free, engine.slots.free_by_queue()
+        if self._cap is not None:
+            free = min(free, self._cap - self._started.total())
+            for queue, started in self._started.items():
+                by_queue[queue] = min(by_queue[queue], self._limits[queue] - started)
+        self._turn += 1
+        return ClaimRequest(
+            worker_id=config.worker_id,
+            limit=free,
+            kinds=engine.registry.kinds,
+            default_queue=config.default_queue,
+            lease=micros(config.lease_duration),
+            max_lost=config.max_lost_leases,
+            queues=self._queues,
+            free=by_queue,
+            spared=self._crew.unexpired(),
+            turn=self._turn,
+            expire=engine.drift.may_expire(),
+        )
+
+    async def _take_in(self, batch: Sequence[Completion], completed: Completed | Exception) -> None:
+        if isinstance(completed, Completed):
+            self._account(batch, completed)
+        elif _is_about_the_store(completed):
+            raise completed
+        else:
+            for completion in batch:
+                await self._offer_alone(completion)
+
+    async def _offer_alone(self, completion: Completion) -> None:
+        """Something in the batch cannot be stored. What can, is; what cannot, fails its step."""
+        offered = completion
+        for last in (False, True):
+            answer = (await self._engine.store.exchange((offered,), None)).completed
+            if isinstance(answer, Completed):
+                self._account((completion,), answer)
+                return
+            if _is_about_the_store(answer) or last:
+                raise answer
+            message = clean_text(f"what the step produced cannot be stored: {answer}")
+            offered = Completion(
+                completion.step_key, completion.token, Failed(Failure(code="invalid_output", message=message))
+            )
+
+    def _account(self, batch: Sequence[Completion], completed: Completed) -> None:
+        del self._crew.outbox[: len(batch)]
+        self._crew.settle([completion.token for completion in batch])
+        self._engine.publish(completed.changes)
+        self.ends["canceled"] += len(batch) - len(completed.ended)  # stale: the lease was gone
+        for move in completed.changes.steps:
+            if move.outcome is not None:
+                self.ends[_word(move)] += 1
+
+    def _start(self, answer: ClaimAnswer, sent: float) -> None:
+        engine = self._engine
+        engine.slots.set_limits(answer.limits)
+        self._limits.update(answer.limits)
+        for claim in answer.claims:
+            engine.slots.take(claim.step.queue, claim.token)
+            self._started[claim.step.queue] += 1
+            self._crew.start(claim, sent + engine.config.lease_duration)
+        self.refreshed += answer.refreshed
+        self.due = self._on_trio_clock(answer.changes.due)
+        # Whether more can be claimed is known from this very answer: its own changes ring no bell.
+        engine.publish(attrs.evolve(answer.changes, due=None, ready=False))
+        self._tell(answer)
+
+    def _on_trio_clock(self, due: int | None) -> float | None:
+        if due is None:
+            return None
+        return trio.current_time() + max(0.0, (due - self._engine.clock.now()) / 1_000_000)
+
+    def _tell(self, answer: ClaimAnswer) -> None:
+        engine = self._engine
+        for kind in answer.unclaimed_kinds:
+            if engine.tell_once("kind", kind):
+                message = f'steps of kind "{kind}" wait for a process that has an executor for it'
+                logger.warning(message)
+                engine.board.note("kind_unclaimed", message, step_kind=kind)
+        for queue in answer.held_back:
+            if engine.slots.free > 0 and engine.tell_once("queue", queue):
+                limit = engine.config.default_queue.max_workers
+                logger.info(
+                    'queue "%s" is not configured: default_queue lets it run %d at once, and workers are free',
+                    queue,
+                    limit,
+                )
+        for queue in set(answer.limited) - engine.rate_limited:
+            engine.board.note("queue_rate_limited", f'queue "{queue}" waits for its rate limit', queue=queue)
+        engine.rate_limited = frozenset(answer.limited)
+
+
+def _is_about_the_store(error: Exception) -> bool:
+    return isinstance(error, StoreUnavailableError | StoreLostError | RuntimeClosedError)
+
+
+def _word(move: StepMove) -> str:
+    if move.outcome is AttemptOutcome.SUCCEEDED:
+        return "succeeded"
+    if move.outcome is AttemptOutcome.RELEASED:
+        return "released"
+    return "failed" if move.status is StepStatus.FAILED else "retried"

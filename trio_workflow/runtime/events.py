@@ -1,0 +1,188 @@
+"""Events for those who watch. A reader that falls behind loses the oldest; it never slows a worker."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import trio
+
+from trio_workflow.clock import Clock
+from trio_workflow.model.changes import Changes, Claim, RunMove, StepMove
+from trio_workflow.model.event import Event, EventKind
+from trio_workflow.model.outcome import Failure
+from trio_workflow.model.records import StepError
+from trio_workflow.model.status import AttemptOutcome, StepStatus
+from trio_workflow.model.times import to_datetime
+
+
+class EventStream(trio.abc.ReceiveChannel[Event]):
+    """The events since it was opened. dropped: how many were lost because nobody took them in time."""
+
+    def __init__(self, buffer: int) -> None:
+        self._waiting: deque[Event] = deque()
+        self._buffer = buffer
+        self._readers = trio.lowlevel.ParkingLot()
+        self._ended = False  # no more events come
+        self._closed = False
+        self.dropped = 0
+
+    def __repr__(self) -> str:
+        return f"<EventStream waiting={len(self._waiting)} dropped={self.dropped}>"
+
+    async def receive(self) -> Event:
+        """The next event. Raises trio.EndOfChannel when the runtime has closed and all were taken."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while True:
+            if self._closed:
+                raise trio.ClosedResourceError
+            if self._waiting:
+                event = self._waiting.popleft()
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return event
+            if self._ended:
+                raise trio.EndOfChannel
+            await self._readers.park()
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        self._closed = True
+        self._waiting.clear()
+        self._readers.unpark_all()
+        await trio.lowlevel.checkpoint()
+
+    def put_nowait(self, event: Event) -> None:
+        if len(self._waiting) >= self._buffer:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append(event)
+        self._readers.unpark()
+
+    def end(self) -> None:
+        """No more events come; those that wait can still be taken."""
+        self._ended = True
+        self._readers.unpark_all()
+
+
+class EventBoard:
+    """Turns what happened into events, for as many streams as are open. With none open it costs nothing."""
+
+    def __init__(self, worker_id: str, clock: Clock) -> None:
+        self._worker_id, self._clock = worker_id, clock
+        self._streams: set[EventStream] = set()
+        self._ended = False
+
+    @contextmanager
+    def stream(self, buffer: int) -> Iterator[EventStream]:
+        stream = EventStream(buffer)
+        if self._ended:
+            stream.end()
+        self._streams.add(stream)
+        try:
+            yield stream
+        finally:
+            self._streams.discard(stream)
+
+    def end(self) -> None:
+        self._ended = True
+        for stream in self._streams:
+            stream.end()
+
+    def changed(self, changes: Changes) -> None:
+        if not self._streams:
+            return
+        at = to_datetime(self._clock.now())
+        for run in changes.runs:
+            self._put(self._of_run(run, at))
+        for step in changes.steps:
+            if step.outcome is AttemptOutcome.LEASE_LOST:
+                self._put(self._of_step("lease_lost", step, at))
+            kind = _kind_of(step)
+            if kind is not None:
+                self._put(self._of_step(kind, step, at))
+
+    def leased(self, claim: Claim) -> None:
+        if not self._streams:
+            return
+        step = claim.step
+        self._put(
+            Event(
+                kind="step_leased",
+                at=to_datetime(claim.started_at),
+                worker_id=self._worker_id,
+                run_id=step.run_id,
+                step_id=step.id,
+                package=step.package,
+                queue=step.queue,
+                step_kind=step.kind,
+                attempt=step.attempt,
+                status=step.status,
+                queue_wait=claim.queue_wait,
+            )
+        )
+
+    def note(
+        self, kind: EventKind, message: str, *, queue: str | None = None, step_kind: str | None = None
+    ) -> None:
+        """Something that concerns no single step."""
+        if self._streams:
+            at = to_datetime(self._clock.now())
+            self._put(
+                Event(
+                    kind=kind, at=at, worker_id=self._worker_id, queue=queue, step_kind=step_kind, message=message
+                )
+            )
+
+    def _put(self, event: Event) -> None:
+        for stream in self._streams:
+            stream.put_nowait(event)
+
+    def _of_run(self, run: RunMove, at: datetime) -> Event:
+        return Event(
+            kind="run_created" if run.created else "run_updated",
+            at=at,
+            worker_id=self._worker_id,
+            run_id=run.run_id,
+            package=run.package,
+            status=run.status,
+            message=run.name,
+        )
+
+    def _of_step(self, kind: EventKind, step: StepMove, at: datetime) -> Event:
+        return Event(
+            kind=kind,
+            at=at,
+            worker_id=self._worker_id,
+            run_id=step.run_id,
+            step_id=step.step_id,
+            package=step.package,
+            queue=step.queue,
+            step_kind=step.kind,
+            attempt=step.attempt,
+            status=step.status,
+            message="" if step.failure is None else step.failure.message,
+            error=None if step.failure is None else _error(step.failure, at),
+        )
+
+
+def _kind_of(step: StepMove) -> EventKind | None:
+    if step.status is StepStatus.SUCCEEDED:
+        return "step_succeeded"
+    if step.status is StepStatus.FAILED:
+        return "step_failed"
+    if step.status is StepStatus.CANCELED:
+        return "step_canceled"
+    if step.outcome in (AttemptOutcome.RETRIED, AttemptOutcome.TIMEOUT):
+        return "step_retried"
+    return "step_released" if step.outcome is AttemptOutcome.RELEASED else None
+
+
+def _error(failure: Failure, at: datetime) -> StepError:
+    return StepError(
+        code=failure.code,
+        message=failure.message,
+        retryable=failure.retryable,
+        details=failure.details,
+        occurred_at=at,
+        traceback=failure.traceback,
+    )

@@ -1,0 +1,58 @@
+"""A lease in hand: the cancel scope it is tied to, and why the engine has cancelled it, if it has.
+
+Rule 1: the scope's deadline is the last confirmed expiry, on trio's clock, counted from when the renewal was
+sent; so user code is cancelled in time even when nothing else of ours gets to run.
+Rule 2: how an attempt ended is decided by `reason`, noted before the cancel, never by the exception that came
+out of user code: an executor that swallows Cancelled and returns has not succeeded.
+"""
+
+from enum import Enum, auto
+
+import trio
+
+from trio_workflow.model.changes import Claim
+
+MARGIN = 0.001
+"""Seconds by which the engine's own cancel comes before the deadline, so that its reason is noted first."""
+
+
+class Reason(Enum):
+    """Why the engine cancelled an executor."""
+
+    REVOKED = auto()  # the store says that the lease is gone: the run was canceled, or another has the step
+    EXPIRED = auto()  # the lease ran out by this worker's clock and could not be renewed
+    STOPPED = auto()  # the workers are being stopped
+    CRASHED = auto()  # the engine cannot go on
+
+
+class Holding:
+    """One claimed step, from the claim until its outcome is stored."""
+
+    def __init__(self, claim: Claim, expires: float) -> None:
+        self.claim = claim
+        self.reason: Reason | None = None
+        self.is_done = False  # user code has returned
+        # Shielded: whoever cancels the workers' block leaves the executor to the engine, which gives it its
+        # grace and then cancels it here.
+        self.scope = trio.CancelScope(deadline=expires, shield=True)
+
+    def __repr__(self) -> str:
+        return f"<Holding {self.claim.step.run_id}/{self.claim.step.id} reason={self.reason}>"
+
+    @property
+    def token(self) -> str:
+        return self.claim.token
+
+    @property
+    def expires(self) -> float:
+        return self.scope.deadline
+
+    def extend(self, expires: float) -> None:
+        """The lease was confirmed until then. Too late for one whose executor is cancelled already."""
+        if self.reason is None and not self.is_done:
+            self.scope.deadline = max(self.scope.deadline, expires)
+
+    def cancel(self, reason: Reason) -> None:
+        if self.reason is None and not self.is_done:
+            self.reason = reason
+            self.scope.cancel(reason=f"trio_workflow: {reason.name.lower()}")

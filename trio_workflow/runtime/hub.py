@@ -1,0 +1,99 @@
+"""What commits changed, told to those who wait for it.
+
+State: the bells of sessions, and the events of tasks that wait for runs. Only the event loop touches it.
+Rule: a bell is a hint, the claim is the truth; but within one process no bell is lost, so that nothing waits
+for a poll.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+import trio
+
+from trio_workflow.model.changes import Changes
+from trio_workflow.model.status import RunStatus
+from trio_workflow.runtime.events import EventBoard
+
+
+class Worker(Protocol):
+    """Who starts steps, as the hub knows them."""
+
+    def ring(self) -> None:
+        """There may be work."""
+        ...
+
+    def revoke(self, tokens: Collection[str]) -> None:
+        """These leases no longer hold."""
+        ...
+
+    def leases(self) -> Collection[tuple[int, str]]:
+        """Step key and token of each lease whose executor runs."""
+        ...
+
+
+class Hub:
+    def __init__(self, board: EventBoard) -> None:
+        self._board = board
+        self._workers: set[Worker] = set()
+        self._waiting: dict[str, set[trio.Event]] = {}
+
+    def join(self, worker: Worker) -> None:
+        self._workers.add(worker)
+
+    def leave(self, worker: Worker) -> None:
+        self._workers.discard(worker)
+
+    def publish(self, changes: Changes) -> None:
+        """Tell everybody what a commit changed. Called right after it, without a checkpoint between."""
+        if changes.revoked:
+            self.revoke(changes.revoked)
+        if changes.ready or changes.due is not None:
+            self.ring()
+        for run in changes.runs:
+            if run.status.is_final:
+                self._wake(run.run_id)
+        self._board.changed(changes)
+
+    def ring(self) -> None:
+        for worker in self._workers:
+            worker.ring()
+
+    def revoke(self, tokens: Collection[str]) -> None:
+        for worker in self._workers:
+            worker.revoke(tokens)
+
+    def leases(self) -> list[tuple[int, str]]:
+        """Step key and token of every lease whose executor runs in this process."""
+        return [lease for worker in self._workers for lease in worker.leases()]
+
+    @property
+    def awaited_runs(self) -> list[str]:
+        return list(self._waiting)
+
+    def note_states(self, states: Mapping[str, RunStatus], asked: Collection[str]) -> None:
+        """States of runs asked for, read because another process may have ended, or deleted, some."""
+        for run_id in asked:
+            status = states.get(run_id)
+            if status is None or status.is_final:
+                self._wake(run_id)
+
+    def wake_all(self) -> None:
+        for run_id in self.awaited_runs:
+            self._wake(run_id)
+
+    def _wake(self, run_id: str) -> None:
+        for event in self._waiting.pop(run_id, ()):
+            event.set()
+
+    def expect(self, run_id: str) -> trio.Event:
+        """An event that is set when the run has ended. Give it back with `forget`."""
+        event = trio.Event()
+        self._waiting.setdefault(run_id, set()).add(event)
+        return event
+
+    def forget(self, run_id: str, event: trio.Event) -> None:
+        waiting = self._waiting.get(run_id)
+        if waiting is not None:
+            waiting.discard(event)
+            if not waiting:
+                del self._waiting[run_id]

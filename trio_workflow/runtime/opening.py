@@ -1,0 +1,85 @@
+"""open_runtime: the block a runtime lives in.
+
+Who wins when several things fail: an error of the caller's block comes out as itself, never wrapped in a
+group, with a crash of the engine as its context; a crash alone comes out as RuntimeCrashedError from its
+cause. The hard part is Cancelled: one that belongs to the hidden nursery must be raised inside it, so that
+the scope it belongs to catches it, and any other error must not, so that no group is made of it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from trio_workflow.clock import Clock, current_clock
+from trio_workflow.runtime.config import Config
+from trio_workflow.runtime.engine import Engine
+from trio_workflow.runtime.poller import poll_always
+from trio_workflow.runtime.runtime import Runtime
+from trio_workflow.store import Store
+
+
+@asynccontextmanager
+async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
+    """Open the store, and a runtime on it, for the time of the block.
+
+    Leaving the block cancels and awaits this runtime's workers, in whichever nursery they run, then closes
+    projections and the store. Raises StoreError for a file that is not fit, RuntimeCrashedError when the
+    engine could not go on.
+    """
+    clock = current_clock()
+    async with config.store.open(clock) as store:
+        engine = await _engine(config, store, clock)
+        try:
+            async with _background(engine) as runtime:
+                yield runtime
+        finally:
+            with trio.CancelScope(shield=True):
+                if config.projection_store is not None:
+                    await config.projection_store.close()
+
+
+async def _engine(config: Config, store: Store, clock: Clock) -> Engine:
+    engine = Engine(config, store, clock)
+    if config.queues:
+        await store.configure_queues(config.queues)
+    engine.slots.set_limits({q: c.max_workers for q, c in (await store.queue_limits()).items()})
+    return engine
+
+
+@asynccontextmanager
+async def _background(engine: Engine) -> AsyncIterator[Runtime]:
+    error: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_poll, engine)
+        engine.on_end(engine.hub.wake_all)
+        engine.on_end(engine.board.end)
+        engine.on_end(lambda: _stop_block(engine, nursery))
+        try:
+            yield Runtime(engine)
+        except trio.Cancelled:
+            raise
+        except BaseException as caught:
+            error = caught
+        finally:
+            engine.end()
+            with trio.CancelScope(shield=True):
+                await engine.sessions.wait_value(0)
+            nursery.cancel_scope.cancel(reason="trio_workflow: the runtime's block has ended")
+    if error is not None:
+        raise error
+    if engine.crash is not None:
+        raise engine.crash
+
+
+def _stop_block(engine: Engine, nursery: trio.Nursery) -> None:
+    """A crash ends the caller's block. A test's crash(rt) leaves it to the test, and is then quiet."""
+    if engine.crash is not None:
+        nursery.cancel_scope.cancel(reason="trio_workflow: the engine cannot go on")
+
+
+async def _poll(engine: Engine) -> None:
+    try:
+        await poll_always(engine)
+    except Exception as error:
+        engine.crash_from(error)

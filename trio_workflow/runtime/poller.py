@@ -1,0 +1,40 @@
+"""Noticing what other processes did, for workers and for those who wait for runs."""
+
+import logging
+import math
+
+import trio
+
+from trio_workflow.errors import StoreUnavailableError
+from trio_workflow.runtime.engine import Engine
+
+logger = logging.getLogger("trio_workflow")
+
+
+async def poll_always(engine: Engine) -> None:
+    """While somebody is interested, ask whether another process has committed, and look at what it means."""
+    while True:
+        interval = min(engine.poll_intervals, default=math.inf)
+        engine.interest.value = False
+        with trio.move_on_after(interval):
+            await engine.interest.wait_value(True)
+            continue
+        try:
+            if await engine.store.poll():
+                await refresh(engine)
+        except StoreUnavailableError as error:
+            logger.warning("other processes' work could not be looked at: %s", error)
+
+
+async def refresh(engine: Engine) -> None:
+    """Another process has committed: what we hold or wait for may have changed."""
+    limits = await engine.store.queue_limits()
+    engine.slots.set_limits({queue: config.max_workers for queue, config in limits.items()})
+    leases = engine.hub.leases()
+    if leases:
+        live = await engine.store.holds(leases)
+        engine.hub.revoke([token for _, token in leases if token not in live])
+    awaited = engine.hub.awaited_runs
+    if awaited:
+        engine.hub.note_states(await engine.store.reads.run_states(awaited), awaited)
+    engine.hub.ring()

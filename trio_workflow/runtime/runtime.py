@@ -1,0 +1,260 @@
+"""The runtime: every public method, as one line over the part that does it."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import trio
+
+from trio_workflow.artifacts import ArtifactReader
+from trio_workflow.authoring.executor import Executor
+from trio_workflow.authoring.package import Package
+from trio_workflow.errors import ArtifactNotFoundError, ConfigError, OptionError
+from trio_workflow.model.records import Page, QueueStatus, Record, Step, StepResult, Violation, WorkflowRun
+from trio_workflow.model.status import RunStatus, StepStatus
+from trio_workflow.projections import Projection
+from trio_workflow.runtime import housekeeping
+from trio_workflow.runtime.engine import Engine
+from trio_workflow.runtime.events import EventStream
+from trio_workflow.runtime.inline_reader import InlineReader
+from trio_workflow.runtime.runs import IfExists, RunHandle, StartRun, start_runs, wait_for_run
+from trio_workflow.runtime.statistics import Statistics, statistics_of
+from trio_workflow.runtime.workers import CycleResult, Workers
+
+
+class Runtime:
+    """A durable workflow runtime. Made by `open_runtime`, and by nothing else.
+
+    Every method raises RuntimeClosedError after the block has ended, RuntimeCrashedError when the engine could
+    not go on, and those that write raise StoreUnavailableError while the store cannot be written.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._workers = Workers(engine)
+
+    def __repr__(self) -> str:
+        engine = self._engine
+        state = "crashed" if engine.crash else "closed" if engine.is_closed else "open"
+        return f"<Runtime {engine.config.worker_id!r} {state} kinds={sorted(engine.registry.kinds)}>"
+
+    def _open(self) -> Engine:
+        self._engine.check_open()
+        return self._engine
+
+    # Packages and executors
+
+    def register_package(self, package: Package) -> None:
+        """Add a package and the executors declared on it. Raises ConfigError, and adds nothing."""
+        self._open().registry.add_package(package)
+        self._engine.hub.ring()
+
+    def register_executor(self, executor: Executor[..., Any]) -> None:
+        """Add an executor that packages share. Raises ConfigError."""
+        self._open().registry.add_executor(executor)
+        self._engine.hub.ring()
+
+    # Runs
+
+    async def start_run(
+        self,
+        package_name: str,
+        input: object = None,
+        *,
+        run_id: str | None = None,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        if_exists: IfExists = "raise",
+    ) -> RunHandle:
+        """Store a run: its entrypoint is called, and the graph it describes is committed.
+
+        if_exists="return" answers a run of that id that is there, if package and input are the same. Raises
+        PackageNotFoundError, InputError, GraphError, RunExistsError, ValueError; nothing is stored then.
+        """
+        start = StartRun(package_name, input, run_id=run_id, name=name, metadata=metadata)
+        [handle] = await start_runs(self._open(), [start], if_exists)
+        return handle
+
+    async def start_runs(
+        self, runs: Sequence[StartRun], *, if_exists: IfExists = "raise"
+    ) -> list[RunHandle]:
+        """Store many runs in one commit, all or none."""
+        return await start_runs(self._open(), list(runs), if_exists)
+
+    async def wait(self, run_id: str) -> WorkflowRun:
+        """The run, once it has ended. Raises RunNotFoundError."""
+        return await wait_for_run(self._open(), run_id)
+
+    # Work
+
+    async def run_once(self) -> CycleResult:
+        """One scheduler cycle: expired leases are taken back, ready steps start side by side, and it returns
+        when all that it started have ended. At most max_workers steps start, and at most a queue's limit of
+        that queue; steps that become ready meanwhile start too while that lasts."""
+        self._open()
+        return await self._workers.cycle()
+
+    async def start_workers(
+        self,
+        *,
+        queues: Collection[str] | None = None,
+        poll_interval: float | None = None,
+        max_cycles: int | None = None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Work until cancelled, until `drain`, or for max_cycles looks for work; then wait for what runs.
+
+        Made for ``await nursery.start(rt.start_workers)``. queues: only these. When the surrounding block is
+        cancelled, executors are cancelled after shutdown_grace and their steps are given back. Raises
+        WorkflowError if it runs already, RuntimeCrashedError when the engine cannot go on.
+        """
+        self._open()
+        await self._workers.run(queues, poll_interval, max_cycles, task_status)
+
+    async def drain(self) -> None:
+        """Workers start nothing new; returns when the running steps have ended."""
+        self._open()
+        await self._workers.drain()
+
+    # Reads
+
+    async def workflow(self, run_id: str) -> WorkflowRun | None:
+        """A run, or None."""
+        return await self._open().store.reads.workflow(run_id)
+
+    async def step(self, run_id: str, step_id: str) -> Step | None:
+        """A step, by its id or one that stands for it (see dedup_key), or None."""
+        return await self._open().store.reads.step(run_id, step_id)
+
+    async def result(self, run_id: str, step_id: str) -> StepResult | None:
+        """What a step has produced, or None before it has ended an attempt."""
+        return await self._open().store.reads.result(run_id, step_id)
+
+    async def runs(
+        self,
+        *,
+        package: str | None = None,
+        status: RunStatus | str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page[WorkflowRun]:
+        """Runs, newest first. metadata: every entry must match."""
+        wanted = None if status is None else RunStatus(status)
+        return await self._open().store.reads.runs(
+            package=package, status=wanted, metadata=metadata, limit=_limit(limit), after=after
+        )
+
+    async def steps(
+        self,
+        run_id: str,
+        *,
+        status: StepStatus | str | None = None,
+        limit: int = 1000,
+        after: str | None = None,
+    ) -> Page[Step]:
+        """A run's steps, in the order of their creation."""
+        wanted = None if status is None else StepStatus(status)
+        return await self._open().store.reads.steps(run_id, status=wanted, limit=_limit(limit), after=after)
+
+    async def records(
+        self, collection: str, *, run_id: str | None = None, limit: int = 1000, after: str | None = None
+    ) -> Page[Record]:
+        """A collection's records, in the order of their commits."""
+        return await self._open().store.reads.records(
+            collection, run_id=run_id, limit=_limit(limit), after=after
+        )
+
+    async def queues(self) -> list[QueueStatus]:
+        """The queues that are configured or hold work, over all processes."""
+        engine = self._open()
+        return await engine.store.reads.queues(engine.config.default_queue, engine.clock.now())
+
+    async def projection(self, name: str) -> Projection:
+        """A read model. Raises ConfigError without a projection store, ValueError for a bad name."""
+        store = self._open().config.projection_store
+        if store is None:
+            raise ConfigError("projection store is not configured")
+        return await store.projection(name)
+
+    def open_artifact(
+        self, run_id: str, step_id: str, name: str
+    ) -> AbstractAsyncContextManager[ArtifactReader]:
+        """Read a committed artifact, inline or external. Raises ArtifactNotFoundError."""
+        return self._open_artifact(run_id, step_id, name)
+
+    @asynccontextmanager
+    async def _open_artifact(self, run_id: str, step_id: str, name: str) -> AsyncIterator[ArtifactReader]:
+        engine = self._open()
+        found = await engine.store.reads.artifact(run_id, step_id, name)
+        if found is None:
+            raise ArtifactNotFoundError(f'step "{step_id}" of run "{run_id}" has no artifact "{name}"')
+        if found.body is not None:
+            yield InlineReader(found.ref, found.body)
+            return
+        async with engine.artifacts.open(found.ref) as reader:
+            yield reader
+
+    # Operating
+
+    async def retry_step(self, run_id: str, step_id: str) -> None:
+        """A failed step becomes ready again, with a fresh budget, and what was canceled because of it pending.
+
+        Raises RunNotFoundError, StepNotFoundError, StepStateError, RunStateError for a canceled run.
+        """
+        engine = self._open()
+        engine.publish(await engine.store.retry_step(run_id, step_id))
+
+    async def retry_run(self, run_id: str) -> None:
+        """That for every failed step of a run."""
+        engine = self._open()
+        engine.publish(await engine.store.retry_run(run_id))
+
+    async def cancel_run(self, run_id: str) -> None:
+        """Cancel a run and what is open in it, in one transaction; executors that run here are cancelled at
+        once. An ended run is left as it is. Raises RunNotFoundError."""
+        engine = self._open()
+        engine.publish(await engine.store.cancel_run(run_id))
+
+    async def delete_run(self, run_id: str) -> None:
+        """Remove an ended run with all it has stored. Raises RunNotFoundError, RunStateError."""
+        await housekeeping.delete_run(self._open(), run_id)
+
+    async def prune(self, older_than: float) -> int:
+        """Remove the runs that ended that many seconds ago or more; answers how many."""
+        if isinstance(older_than, bool) or not 0 <= older_than:
+            raise OptionError(f"prune older_than must be a number of seconds >= 0, not {older_than!r}")
+        return await housekeeping.prune(self._open(), older_than)
+
+    # Watching
+
+    def events(self, buffer: int = 1000) -> AbstractAsyncContextManager[EventStream]:
+        """What this runtime does from now on. buffer: events kept for a reader that is behind."""
+        if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+            raise OptionError(f"events buffer must be a whole number >= 1, not {buffer!r}")
+        self._open()
+        return self._events(buffer)
+
+    @asynccontextmanager
+    async def _events(self, buffer: int) -> AsyncIterator[EventStream]:
+        with self._open().board.stream(buffer) as stream:
+            try:
+                await trio.lowlevel.checkpoint()
+                yield stream
+            finally:
+                with trio.CancelScope(shield=True):
+                    await stream.aclose()
+
+    def statistics(self) -> Statistics:
+        """How this runtime is doing."""
+        return statistics_of(self._open())
+
+    async def check(self) -> list[Violation]:
+        """The engine's invariants that the store breaks; empty means sound. Reads beside those who write."""
+        return await self._open().store.reads.check()
+
+
+def _limit(limit: int) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+        raise OptionError(f"limit must be a whole number >= 1, not {limit!r}")
+    return limit

@@ -1,0 +1,156 @@
+"""A session of work: the nursery of attempts, keeper and scheduler, from its start to its orderly end.
+
+The tasks of a session are shielded from whoever cancels the block it runs in. The main task is not: it
+notices, and winds the session down: executors get their grace and are cancelled, and as soon as user code has
+returned, which is waited for without limit, the scheduler stores what they handed in or gave back.
+"""
+
+from collections.abc import Awaitable, Callable, Collection
+
+import trio
+
+from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
+from trio_workflow.runtime.crew import Crew
+from trio_workflow.runtime.desk import Desk
+from trio_workflow.runtime.engine import Engine
+from trio_workflow.runtime.holding import Reason
+from trio_workflow.runtime.keeper import Keeper
+from trio_workflow.runtime.values import AsyncBool
+
+LAST_WRITE = 10.0
+"""Seconds that giving steps back may take when a session is stopped; after that their leases run out."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between offers to a store that cannot be written."""
+
+
+class Session:
+    """is_accepting: whether new steps may still be started. is_over: set when nothing of it runs any more."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        nursery: trio.Nursery,
+        queues: frozenset[str] | None = None,
+        cap: int | None = None,
+    ) -> None:
+        self.is_accepting = True
+        self.interrupt: BaseException | None = None
+        self.bell = AsyncBool(False)
+        self.crew = Crew(engine, nursery, self.ring, self._interrupted)
+        self.desk = Desk(engine, self.crew, queues, cap)
+        self.is_over = trio.Event()
+        self._engine, self._nursery = engine, nursery
+        self._scopes: list[trio.CancelScope] = []
+        self._stop = trio.Event()
+        self._has_scheduled = trio.Event()
+        self._pause = FIRST_PAUSE
+
+    def ring(self) -> None:
+        """There may be something to do."""
+        self.bell.value = True
+
+    def revoke(self, tokens: Collection[str]) -> None:
+        self.crew.revoke(tokens)
+
+    def leases(self) -> Collection[tuple[int, str]]:
+        return [(holding.claim.step_key, holding.token) for holding in self.crew.at_work()]
+
+    def stop_accepting(self) -> None:
+        """Start nothing new."""
+        self.is_accepting = False
+        self.ring()
+
+    @property
+    def is_idle(self) -> bool:
+        return self.crew.running.value == 0 and not self.crew.outbox
+
+    async def run(self, scheduler: Callable[[], Awaitable[None]], started: Callable[[], None]) -> None:
+        """Work until the scheduler returns, the engine ends, or the surrounding block is cancelled."""
+        engine = self._engine
+        keeper = Keeper(
+            engine.store,
+            engine.config.lease_duration,
+            self.crew.at_work,
+            self.crew.progress_of,
+            engine.keeping,
+        )
+        engine.hub.join(self)
+        engine.on_end(self._end)
+        engine.sessions.value += 1
+        try:
+            self._nursery.start_soon(self._guard, keeper.renew_always)
+            self._nursery.start_soon(self._guard, keeper.watch_always)
+            self._nursery.start_soon(self._schedule, scheduler)
+            started()
+            await self._stop.wait()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._wind_down()
+            engine.hub.leave(self)
+            engine.off_end(self._end)
+            engine.sessions.value -= 1
+            self.is_over.set()
+
+    async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Run a task of ours, shielded; its error is the engine's."""
+        with trio.CancelScope(shield=True) as scope:
+            self._scopes.append(scope)
+            try:
+                await task()
+            except RuntimeClosedError:  # the engine was killed: it says so itself
+                self._stop.set()
+            except Exception as error:
+                self._engine.crash_from(error)
+
+    async def _schedule(self, scheduler: Callable[[], Awaitable[None]]) -> None:
+        await self._guard(scheduler)
+        self._has_scheduled.set()
+        self._stop.set()
+
+    def _interrupted(self, interrupt: BaseException) -> None:
+        self.interrupt = self.interrupt or interrupt
+        self._end()
+
+    def _end(self) -> None:
+        self.stop_accepting()
+        self._stop.set()
+
+    async def _wind_down(self) -> None:
+        self.stop_accepting()
+        is_dead = self._engine.is_killed or self._engine.crash is not None
+        if not is_dead and self.interrupt is None:
+            with trio.move_on_after(self._engine.config.shutdown_grace):
+                await self.crew.running.wait_value(0)
+        self.crew.cancel_all(Reason.CRASHED if is_dead else Reason.STOPPED)
+        await self.crew.running.wait_value(0)
+        if not is_dead:
+            with trio.move_on_after(LAST_WRITE):
+                await self._has_scheduled.wait()
+        for scope in self._scopes:
+            scope.cancel()
+
+    # For schedulers.
+
+    async def exchange(self, *, claim: bool, patient: bool = True) -> int | None:
+        """One round of the desk. A store that cannot be written is waited for, and None is answered.
+
+        Not patient: StoreUnavailableError is raised, unless outcomes wait to be stored.
+        """
+        try:
+            started = await self.desk.exchange(claim=claim)
+        except StoreUnavailableError as error:
+            self._engine.note_store(error)
+            if not patient and not self.crew.outbox:
+                raise
+            await trio.sleep(self._pause)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            return None
+        self._engine.note_store(None)
+        self._pause = FIRST_PAUSE
+        return started
+
+    async def wait_for_bell(self, until: float | None) -> None:
+        """Wait until something may have to be done, at the latest until then on trio's clock."""
+        with trio.CancelScope(deadline=float("inf") if until is None else until):
+            await self.bell.wait_value(True)

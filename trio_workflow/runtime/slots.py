@@ -1,0 +1,46 @@
+"""Free slots of this process: a CapacityLimiter per queue, and one over all of them.
+
+They bound physical concurrency: a slot is taken before a step is claimed and freed when user code has
+returned, also when the lease was lost long before. The store's limits bound leases.
+"""
+
+from collections.abc import Mapping
+
+import trio
+
+from trio_workflow.model.policy import QueueConfig
+
+
+class Slots:
+    def __init__(self, max_workers: int, default: QueueConfig) -> None:
+        self._all = trio.CapacityLimiter(max_workers)
+        self._default = default
+        self._queues: dict[str, trio.CapacityLimiter] = {}
+
+    def set_limits(self, limits: Mapping[str, int]) -> None:
+        """The queues' limits as the store has them now."""
+        for queue, limit in limits.items():
+            if queue not in self._queues:
+                self._queues[queue] = trio.CapacityLimiter(limit)
+            elif self._queues[queue].total_tokens != limit:
+                self._queues[queue].total_tokens = limit
+
+    @property
+    def free(self) -> int:
+        """Slots over all queues."""
+        return max(0, int(self._all.available_tokens))
+
+    def free_by_queue(self) -> dict[str, int]:
+        return {queue: max(0, int(limiter.available_tokens)) for queue, limiter in self._queues.items()}
+
+    def take(self, queue: str, borrower: object) -> None:
+        """On behalf of a claim that was made within what was free."""
+        self._all.acquire_on_behalf_of_nowait(borrower)
+        self._queues[queue].acquire_on_behalf_of_nowait(borrower)
+
+    def give_back(self, queue: str, borrower: object) -> None:
+        self._all.release_on_behalf_of(borrower)
+        self._queues[queue].release_on_behalf_of(borrower)
+
+    def borrowed_by_queue(self) -> dict[str, int]:
+        return {queue: limiter.borrowed_tokens for queue, limiter in self._queues.items()}

@@ -1,0 +1,71 @@
+"""Calling an executor: on the event loop if it is async, else in a thread."""
+
+import inspect
+import math
+from typing import Any
+
+import trio
+
+from trio_workflow.authoring.executor import Executor
+from trio_workflow.authoring.step_context import StepContext
+from trio_workflow.errors import OutputError, StepFailure
+from trio_workflow.model.payload import loads
+from trio_workflow.offload import runs_in_virtual_time
+
+_THREADS = trio.CapacityLimiter(math.inf)  # slots are bounded before an attempt begins
+
+
+class InvalidInput(StepFailure):  # noqa: N818 - a failure, as Permanent is
+    """The stored input does not fit the executor's type: permanent."""
+
+
+async def call(executor: Executor[..., Any], context: StepContext) -> None:
+    """Run the executor; what it returns, if not None, is the step's result. Raises what it raises."""
+    function = executor.wraps
+    args = (_input(context, function.input_type),) if function.takes_input else ()
+    if function.is_async:
+        value = await function.call(context, *args)
+    else:
+        value = await _in_thread(function.call, context, *args)
+    if inspect.iscoroutine(value):
+        value.close()
+        raise OutputError("invalid_output", "the executor returned a coroutine: declare it `async def`")
+    if value is not None:
+        context.result(value)
+
+
+def _input(context: StepContext, input_type: Any) -> Any:
+    try:
+        return loads(context.raw_input, input_type)
+    except Exception as error:
+        raise InvalidInput("invalid_input", error) from error
+
+
+async def _in_thread(function: Any, *args: Any) -> Any:
+    """Not abandoned on cancel: the lease is kept until the thread has returned."""
+    with _HeldAutojump():
+        return await trio.to_thread.run_sync(function, *args, limiter=_THREADS)
+
+
+class _HeldAutojump:
+    """Virtual time stands still while user code runs in a thread, which autojump cannot see."""
+
+    _held: dict[Any, tuple[int, float]] = {}  # noqa: RUF012 - one for all: MockClock -> threads, its threshold
+
+    def __enter__(self) -> None:
+        if not runs_in_virtual_time():
+            return
+        clock: Any = trio.lowlevel.current_clock()
+        threads, threshold = self._held.get(clock, (0, clock.autojump_threshold))
+        self._held[clock] = (threads + 1, threshold)
+        clock.autojump_threshold = math.inf
+
+    def __exit__(self, *exc: object) -> None:
+        if not runs_in_virtual_time():
+            return
+        clock: Any = trio.lowlevel.current_clock()
+        threads, threshold = self._held.pop(clock)
+        if threads > 1:
+            self._held[clock] = (threads - 1, threshold)
+        else:
+            clock.autojump_threshold = threshold

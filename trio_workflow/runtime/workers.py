@@ -1,0 +1,172 @@
+"""Workers: sessions that go on, or make one cycle."""
+
+import logging
+import math
+from collections.abc import Collection
+
+import attrs
+import trio
+
+from trio_workflow.errors import ConfigError, RuntimeClosedError, StoreUnavailableError, WorkflowError
+from trio_workflow.model.payload import require_name
+from trio_workflow.runtime.config import seconds
+from trio_workflow.runtime.engine import Engine
+from trio_workflow.runtime.housekeeping import prune
+from trio_workflow.runtime.session import Session
+
+logger = logging.getLogger("trio_workflow")
+
+
+@attrs.frozen(kw_only=True)
+class CycleResult:
+    """What one cycle did. refreshed: expired leases taken back. processed: attempts that ended in it, as
+    succeeded, retried (will run again), failed, canceled (the lease was gone), released (given back)."""
+
+    refreshed: int
+    processed: int
+    succeeded: int
+    retried: int
+    failed: int
+    canceled: int
+    released: int
+
+
+class Workers:
+    """At most one session that goes on, and any number of cycles beside it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._session: Session | None = None
+        self._is_started = False
+
+    async def run(
+        self,
+        queues: Collection[str] | None,
+        poll_interval: float | None,
+        max_cycles: int | None,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        if self._is_started:
+            raise WorkflowError("start_workers is already running in this runtime: drain it first")
+        chosen = _queue_names(queues)
+        interval = self._engine.config.poll_interval
+        if poll_interval is not None:
+            interval = seconds("start_workers poll_interval", poll_interval)
+        if max_cycles is not None and (not isinstance(max_cycles, int) or max_cycles < 1):
+            raise ConfigError(f"start_workers max_cycles must be a whole number >= 1, not {max_cycles!r}")
+        self._is_started = True
+        try:
+            with self._engine.hears_of_others(interval):
+                await self._run(chosen, interval, max_cycles, task_status)
+        finally:
+            self._is_started = False
+            self._session = None
+
+    async def _run(
+        self,
+        queues: frozenset[str] | None,
+        interval: float,
+        max_cycles: int | None,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        async with trio.open_nursery() as nursery:
+            session = self._session = Session(self._engine, nursery, queues)
+            keep = self._engine.config.keep_finished
+            with trio.CancelScope() as pruning:
+                if keep is not None:
+                    nursery.start_soon(_prune_always, self._engine, keep, pruning)
+                await session.run(lambda: _work(session, interval, max_cycles), task_status.started)
+            pruning.cancel()
+        _raise_what_ended(self._engine, session)
+
+    async def cycle(self) -> CycleResult:
+        engine = self._engine
+        async with trio.open_nursery() as nursery:
+            session = Session(engine, nursery, cap=engine.config.max_workers)
+            failure: list[StoreUnavailableError] = []
+            await session.run(lambda: _one_cycle(session, failure), lambda: None)
+        _raise_what_ended(engine, session)
+        if failure:
+            raise failure[0]
+        if engine.is_closed:
+            raise RuntimeClosedError("the workflow runtime was closed during the cycle")
+        ends = session.desk.ends
+        ends["canceled"] += session.crew.dropped
+        return CycleResult(
+            refreshed=session.desk.refreshed,
+            processed=ends.total(),
+            succeeded=ends["succeeded"],
+            retried=ends["retried"],
+            failed=ends["failed"],
+            canceled=ends["canceled"],
+            released=ends["released"],
+        )
+
+    async def drain(self) -> None:
+        """The session starts nothing new; returns when it is over."""
+        session = self._session
+        if session is not None:
+            session.stop_accepting()
+            await session.is_over.wait()
+        await trio.lowlevel.checkpoint()
+
+
+async def _work(session: Session, interval: float, max_cycles: int | None) -> None:
+    """The scheduler of a session that goes on: store, claim, wait for the bell, and again."""
+    looks = 0
+    while session.is_accepting or not session.is_idle:
+        session.bell.value = False  # before looking, so that what changes from now on is looked at again
+        if session.is_accepting or session.crew.outbox:
+            claim = session.is_accepting
+            if await session.exchange(claim=claim) is None:
+                continue
+            looks += claim
+        if looks == max_cycles:
+            session.stop_accepting()
+        if session.crew.outbox or (not session.is_accepting and session.is_idle):
+            continue
+        due = session.desk.due if session.is_accepting else None
+        if max_cycles is not None and session.is_accepting:
+            due = min(math.inf if due is None else due, trio.current_time() + interval)
+        await session.wait_for_bell(due)
+
+
+async def _one_cycle(session: Session, failure: list[StoreUnavailableError]) -> None:
+    """The scheduler of one cycle: until what it started has ended and nothing more may be started."""
+    while True:
+        session.bell.value = False
+        try:
+            started = await session.exchange(claim=session.is_accepting, patient=False)
+        except StoreUnavailableError as error:
+            failure.append(error)
+            return
+        if started is None or session.crew.outbox:
+            continue
+        if not started and session.is_idle:
+            return
+        await session.wait_for_bell(None)
+
+
+async def _prune_always(engine: Engine, keep: float, scope: trio.CancelScope) -> None:
+    with scope:
+        while True:
+            try:
+                await prune(engine, keep)
+            except (StoreUnavailableError, RuntimeClosedError) as error:
+                logger.warning("ended runs could not be removed: %s", error)
+            await trio.sleep(min(60.0, max(1.0, keep / 10)))
+
+
+def _raise_what_ended(engine: Engine, session: Session) -> None:
+    if session.interrupt is not None:
+        raise session.interrupt
+    if engine.crash is not None:
+        engine.check_open()
+
+
+def _queue_names(queues: Collection[str] | None) -> frozenset[str] | None:
+    if queues is None:
+        return None
+    if isinstance(queues, str):
+        raise ConfigError(f"start_workers queues must be a collection of names, not the text {queues!r}")
+    return frozenset(require_name("start_workers queue", queue) for queue in queues)
