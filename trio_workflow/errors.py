@@ -117,7 +117,7 @@ class StepFailure(WorkflowError):
         return self.code if self.cause is None else f"{self.code}: {self.cause}"
 
 
-class Retryable(StepFailure):  # noqa: N818 - the public name reads as what it means: raise Retryable(...)
+class Retryable(StepFailure):
     """The attempt failed and another may succeed. delay: seconds until then, in place of the backoff."""
 
     retryable = True
@@ -136,5 +136,5 @@ class Retryable(StepFailure):  # noqa: N818 - the public name reads as what it m
         self.delay = delay
 
 
-class Permanent(StepFailure):  # noqa: N818 - as above
+class Permanent(StepFailure):
     """The step failed for good; trying again would not help."""

@@ -36,7 +36,9 @@ class Function:
         try:
             check_type(self.input_type)
         except ConfigError as error:
-            raise ConfigError(f"{self.what} cannot take {type_name(self.input_type)} as input: {error}") from error
+            raise ConfigError(
+                f"{self.what} cannot take {type_name(self.input_type)} as input: {error}"
+            ) from error
         self._checked = True
 
 
@@ -68,7 +70,9 @@ def _positional(call: Callable[..., Any], what: str) -> list[inspect.Parameter]:
     required = [p for p in positional[2:] if p.default is NOTHING]
     required += [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is NOTHING]
     if not positional or required:
-        raise ConfigError(f"{what} must take its context and, if it wants one, an input: nothing else is passed")
+        raise ConfigError(
+            f"{what} must take its context and, if it wants one, an input: nothing else is passed"
+        )
     return positional
 
 
@@ -88,7 +92,7 @@ def _evaluate(annotation: str, call: Callable[..., Any], names: Mapping[str, Any
     function = inspect.unwrap(call)
     known: dict[str, Any] = dict(getattr(function, "__globals__", {}))
     try:
-        return eval(annotation, known, dict(names))  # noqa: S307 - the user's own source
+        return eval(annotation, known, dict(names))
     except Exception as error:
         raise ConfigError(
             f"{what}: the annotation {annotation!r} of its input cannot be read ({error}); pass input_type="

@@ -78,7 +78,14 @@ def _dependencies(depends_on: Any) -> tuple[Dependency, ...]:
 
 
 def make_spec(
-    step_id: str, text: str, opts: StepOpts, *, kind_error: str, package: str, retry: RetryPolicy, parent: str | None
+    step_id: str,
+    text: str,
+    opts: StepOpts,
+    *,
+    kind_error: str,
+    package: str,
+    retry: RetryPolicy,
+    parent: str | None,
 ) -> StepSpec:
     """The step these options describe. Raises ValueError naming the option, TypeError for an unknown one."""
     given: dict[str, Any] = dict(opts)

@@ -55,9 +55,7 @@ class Package:
         what = f'the entrypoint of workflow package "{self.name}"'
         self.start = inspect_function(function, what, input_type, names)
 
-    def executor(
-        self, kind: str, *, input_type: Any = NOTHING
-    ) -> Callable[[Callable[P, R]], Executor[P, R]]:
+    def executor(self, kind: str, *, input_type: Any = NOTHING) -> Callable[[Callable[P, R]], Executor[P, R]]:
         """Declare an executor that is registered together with this package."""
         names = sys._getframe(1).f_locals
 

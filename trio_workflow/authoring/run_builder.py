@@ -12,6 +12,7 @@ from trio_workflow.model.payload import dumps, loads, type_name
 from trio_workflow.model.plan import RunSpec, StepSpec
 from trio_workflow.model.policy import RetryPolicy
 
+
 @attrs.frozen
 class Limits:
     """What a runtime lays down for every run: the policy of steps that name none, bytes of one payload."""
@@ -86,7 +87,9 @@ class RunBuilder:
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise WorkflowError(f'the RunBuilder of run "{self.id}" was used after its entrypoint had returned')
+            raise WorkflowError(
+                f'the RunBuilder of run "{self.id}" was used after its entrypoint had returned'
+            )
 
     def finish(self, text: str, name: str | None, metadata: Mapping[str, str], fallback: str) -> RunSpec:
         """The run that was described. Raises GraphError if it has no step."""

@@ -65,7 +65,13 @@ class StepContext:
     """One attempt of one step. Usable until the executor has returned."""
 
     def __init__(
-        self, step: Step, run: WorkflowRun, now: datetime, services: Services, limits: Limits, saved: str | None
+        self,
+        step: Step,
+        run: WorkflowRun,
+        now: datetime,
+        services: Services,
+        limits: Limits,
+        saved: str | None,
     ) -> None:
         self._step, self._run, self._now = step, run, now
         self._services, self._limits = services, limits
@@ -359,4 +365,3 @@ def default_kind(name: str, content_type: str) -> str:
     main = content_type.partition("/")[0].strip()
     extension = name.rpartition(".")[2] if "." in name.strip(".") else ""
     return main or extension or "artifact"
-

@@ -55,9 +55,7 @@ def resolve(specs: Sequence[StepSpec], known: Known = NOTHING) -> Resolved:
     return Resolved(steps, aliases)
 
 
-def _drop_duplicates(
-    specs: Sequence[StepSpec], known: Known
-) -> tuple[list[StepSpec], list[tuple[str, str]]]:
+def _drop_duplicates(specs: Sequence[StepSpec], known: Known) -> tuple[list[StepSpec], list[tuple[str, str]]]:
     first_of = dict(known.dedup_keys)
     kept: list[StepSpec] = []
     dropped: list[tuple[str, str]] = []
@@ -123,7 +121,9 @@ def _refuse_cycles(steps: Sequence[StepSpec]) -> None:
 def _cycle(steps: Sequence[StepSpec], left: Mapping[str, int]) -> list[str]:
     """Follow dependencies among what is left until a step is met again."""
     needs = {
-        spec.id: [d.step_id for d in spec.depends_on if d.step_id in left] for spec in steps if spec.id in left
+        spec.id: [d.step_id for d in spec.depends_on if d.step_id in left]
+        for spec in steps
+        if spec.id in left
     }
     path: list[str] = []
     seen: dict[str, int] = {}

@@ -39,7 +39,9 @@ class Config:
     """What `open_runtime` needs to know. Durations are seconds. A bad value raises ConfigError naming it."""
 
     store: StoreConfig = attrs.field(default=None)  # type: ignore[assignment] # None is refused below, by name
-    artifact_store: ArtifactStore | None = attrs.field(default=None, validator=_methods("put", "open", "delete"))
+    artifact_store: ArtifactStore | None = attrs.field(
+        default=None, validator=_methods("put", "open", "delete")
+    )
     projection_store: ProjectionStore | None = attrs.field(default=None, validator=_methods("projection"))
     worker_id: str = attrs.field(default="workflow-runtime")
     max_workers: int = attrs.field(default=1, validator=whole(1))

@@ -11,7 +11,7 @@ import trio
 
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.model.changes import Claim
-from trio_workflow.model.outcome import Completion, Outcome
+from trio_workflow.model.outcome import Completion
 from trio_workflow.model.times import to_datetime
 from trio_workflow.runtime.attempt import Ended, run_attempt
 from trio_workflow.runtime.engine import Engine
@@ -98,4 +98,3 @@ class Crew:
         for token in tokens:
             with suppress(KeyError):
                 del self.holdings[token]
-

@@ -53,7 +53,9 @@ class Engine:
     def check_open(self) -> None:
         """Raise unless the runtime may be used here and now."""
         if os.getpid() != self._pid:
-            raise WorkflowError("a forked child cannot use its parent's workflow runtime: open one of its own")
+            raise WorkflowError(
+                "a forked child cannot use its parent's workflow runtime: open one of its own"
+            )
         if self.crash is not None:
             raise RuntimeCrashedError(str(self.crash)) from self.crash.__cause__
         if self.is_closed:

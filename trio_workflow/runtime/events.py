@@ -129,7 +129,12 @@ class EventBoard:
             at = to_datetime(self._clock.now())
             self._put(
                 Event(
-                    kind=kind, at=at, worker_id=self._worker_id, queue=queue, step_kind=step_kind, message=message
+                    kind=kind,
+                    at=at,
+                    worker_id=self._worker_id,
+                    queue=queue,
+                    step_kind=step_kind,
+                    message=message,
                 )
             )
 

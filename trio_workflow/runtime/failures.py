@@ -25,7 +25,9 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def timeout_failure(seconds: float) -> Failure:
-    return Failure(code="timeout", message=f"the attempt took longer than {seconds:g} seconds", retryable=True)
+    return Failure(
+        code="timeout", message=f"the attempt took longer than {seconds:g} seconds", retryable=True
+    )
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

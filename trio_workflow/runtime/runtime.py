@@ -75,9 +75,7 @@ class Runtime:
         [handle] = await start_runs(self._open(), [start], if_exists)
         return handle
 
-    async def start_runs(
-        self, runs: Sequence[StartRun], *, if_exists: IfExists = "raise"
-    ) -> list[RunHandle]:
+    async def start_runs(self, runs: Sequence[StartRun], *, if_exists: IfExists = "raise") -> list[RunHandle]:
         """Store many runs in one commit, all or none."""
         return await start_runs(self._open(), list(runs), if_exists)
 
@@ -222,7 +220,7 @@ class Runtime:
 
     async def prune(self, older_than: float) -> int:
         """Remove the runs that ended that many seconds ago or more; answers how many."""
-        if isinstance(older_than, bool) or not 0 <= older_than:
+        if isinstance(older_than, bool) or not older_than >= 0:
             raise OptionError(f"prune older_than must be a number of seconds >= 0, not {older_than!r}")
         return await housekeeping.prune(self._open(), older_than)
 

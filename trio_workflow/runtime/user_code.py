@@ -15,7 +15,7 @@ from trio_workflow.offload import runs_in_virtual_time
 _THREADS = trio.CapacityLimiter(math.inf)  # slots are bounded before an attempt begins
 
 
-class InvalidInput(StepFailure):  # noqa: N818 - a failure, as Permanent is
+class InvalidInput(StepFailure):
     """The stored input does not fit the executor's type: permanent."""
 
 

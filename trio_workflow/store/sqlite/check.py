@@ -27,5 +27,7 @@ def _changed_bodies(conn: sqlite3.Connection) -> Iterator[Violation]:
     for artifact_id, body, sha256 in conn.execute(SQL["inline_bodies"]):
         if hashlib.sha256(body).hexdigest() != sha256:
             yield Violation(
-                invariant="artifact bytes", subject=f"artifact {artifact_id}", message="differs from its SHA-256"
+                invariant="artifact bytes",
+                subject=f"artifact {artifact_id}",
+                message="differs from its SHA-256",
             )

@@ -14,7 +14,15 @@ from trio_workflow.store.protocol import StoredArtifact
 from trio_workflow.store.sqlite.check import find_violations
 from trio_workflow.store.sqlite.connections import Readers
 from trio_workflow.store.sqlite.queue_status import queue_statuses
-from trio_workflow.store.sqlite.rows import artifact_of, attempt_of, record_of, ref_of, run_of, step_of, to_json
+from trio_workflow.store.sqlite.rows import (
+    artifact_of,
+    attempt_of,
+    record_of,
+    ref_of,
+    run_of,
+    step_of,
+    to_json,
+)
 from trio_workflow.store.sqlite.statements import SQL
 
 T = TypeVar("T")

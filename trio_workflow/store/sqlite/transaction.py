@@ -90,7 +90,9 @@ class Book:
             run_key, run_id, package, name, status, started_at, Tally(*counts), status is RunStatus.CANCELED
         )
 
-    def move(self, run_key: int, before: StepStatus, event: StepEvent, *, excused: bool = False) -> StepStatus:
+    def move(
+        self, run_key: int, before: StepStatus, event: StepEvent, *, excused: bool = False
+    ) -> StepStatus:
         """Count a step's move along the table. excused: the step may fail without failing its run."""
         status = after(before, event)
         tally = self.run(run_key).tally

@@ -15,6 +15,7 @@ from trio_workflow.store.sqlite.rows import dependencies_text, metadata_text, po
 from trio_workflow.store.sqlite.transaction import Book, Tx
 from trio_workflow.store.sqlite.verbs.settle import cancel_blocked, settle
 
+
 def create_runs(tx: Tx, specs: Sequence[RunSpec], if_exists: str) -> Created:
     """Runs that were not there are there, with their steps pending or ready.
 
@@ -109,7 +110,11 @@ def add_steps(book: Book, run_key: int, graph: Resolved, known: dict[str, KnownS
         for dependency in spec.depends_on:
             on = known.get(dependency.step_id)
             edges.append((key_of[dependency.step_id], key_of[spec.id], int(dependency.required)))
-            if on is not None and dependency.required and on.status in (StepStatus.FAILED, StepStatus.CANCELED):
+            if (
+                on is not None
+                and dependency.required
+                and on.status in (StepStatus.FAILED, StepStatus.CANCELED)
+            ):
                 dead[on.step_key] = on.cause
                 unmet += 1
             elif on is None or not on.status.is_final:

@@ -120,7 +120,9 @@ class Hall:
                 tat = token_bucket.taken(self._tat(queue), self._tx.now, rate, slack, len(steps))
                 if queue in self.limited:
                     self.limited[queue] = token_bucket.next_token_at(tat, self._tx.now, rate, slack)
-            self._tx.run("set_queue_turn", {"queue": queue, "turn": max(step.turn for step in steps), "tat": tat})
+            self._tx.run(
+                "set_queue_turn", {"queue": queue, "turn": max(step.turn for step in steps), "tat": tat}
+            )
 
     def config(self, queue: str) -> QueueConfig:
         row = self._rows.get(queue)

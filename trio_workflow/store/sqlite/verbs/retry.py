@@ -96,9 +96,7 @@ def _states(tx: Tx, run_key: int, dependencies: tuple[Dependency, ...]) -> dict[
     }
 
 
-def _cause(
-    dependencies: tuple[Dependency, ...], states: dict[str, tuple[StepStatus, str]]
-) -> str | None:
+def _cause(dependencies: tuple[Dependency, ...], states: dict[str, tuple[StepStatus, str]]) -> str | None:
     for dependency in dependencies:
         status, cause = states[dependency.step_id]
         if dependency.required and status in (StepStatus.FAILED, StepStatus.CANCELED):
