@@ -91,7 +91,7 @@ class RuntimeCrashedError(WorkflowError):
     """The engine cannot go on; the cause says why."""
 
 
-class StepFailure(WorkflowError):
+class StepFailure(WorkflowError):  # noqa: N818 - the public name; its two kinds are no errors of the program
     """What an executor raises to say how its step failed.
 
     code: a short word for programs. cause: an exception or a text for people; left out, the exception given

@@ -1,10 +1,9 @@
 """Executors: the functions that run single steps."""
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from trio_workflow.authoring.functions import NOTHING, Function, inspect_function
+from trio_workflow.authoring.functions import NOTHING, Function, inspect_caller, inspect_function
 from trio_workflow.model.payload import require_name
 
 P = ParamSpec("P")
@@ -42,7 +41,7 @@ def executor(kind: str, *, input_type: Any = NOTHING) -> Callable[[Callable[P, R
     annotation (or as input_type). ``async def`` runs on the event loop, ``def`` in a thread. What it returns,
     if not None, is the step's result. Raises ValueError for a bad kind, ConfigError for a bad signature.
     """
-    names = sys._getframe(1).f_locals
+    names = inspect_caller()
 
     def decorate(function: Callable[P, R]) -> Executor[P, R]:
         return Executor(kind, function, input_type, names)

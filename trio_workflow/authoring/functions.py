@@ -42,6 +42,13 @@ class Function:
         self._checked = True
 
 
+def inspect_caller() -> dict[str, Any]:
+    """The local names where a decorator of ours was called: a quoted annotation may use them."""
+    frame = inspect.currentframe()
+    caller = frame.f_back.f_back if frame is not None and frame.f_back is not None else None
+    return {} if caller is None else caller.f_locals
+
+
 def inspect_function(
     call: Callable[..., Any], what: str, input_type: Any, names: Mapping[str, Any]
 ) -> Function:

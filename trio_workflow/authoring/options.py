@@ -55,11 +55,13 @@ def optional(*steps: DependsOnMany) -> list[Dependency]:
 
 
 def _flat(steps: Any) -> list[DependsOn]:
+    """Users nest lists of lists: require(a) + optional(b), require([a, b]), and one step alone."""
     if isinstance(steps, str | StepHandle | Dependency):
         return [steps]
-    if not isinstance(steps, Iterable):
-        raise OptionError(f"depends_on takes step handles, ids and dependencies, not {steps!r}")
-    found: list[Any] = list(steps)
+    try:
+        found: list[Any] = list(steps)
+    except TypeError:
+        raise OptionError(f"depends_on takes step handles, ids and dependencies, not {steps!r}") from None
     return [flat for step in found for flat in _flat(step)]
 
 
@@ -151,7 +153,8 @@ def texts(what: str, values: Mapping[str, str]) -> dict[str, str]:
 def storable(what: str, text: Any) -> str:
     """A str that can be stored as UTF-8. Raises ValueError."""
     try:
-        if isinstance(text, str) and text.encode() is not None:
+        if isinstance(text, str):
+            text.encode()
             return text
     except UnicodeEncodeError:
         raise OptionError(f"{what} must be encodable as UTF-8, not {text!r}") from None

@@ -1,11 +1,10 @@
 """Packages: an entrypoint that describes a graph, and the executors declared beside it."""
 
-import sys
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
 from trio_workflow.authoring.executor import Executor
-from trio_workflow.authoring.functions import NOTHING, Function, inspect_function
+from trio_workflow.authoring.functions import NOTHING, Function, inspect_caller, inspect_function
 from trio_workflow.errors import ConfigError
 
 P = ParamSpec("P")
@@ -27,7 +26,7 @@ class Package:
         self.start: Function | None = None
         self.executors: dict[str, Executor[..., Any]] = {}
         if entrypoint is not None:
-            self._set_entrypoint(entrypoint, NOTHING, sys._getframe(1).f_locals)
+            self._set_entrypoint(entrypoint, NOTHING, inspect_caller())
 
     def __repr__(self) -> str:
         return f"<Package {self.name!r} executors={sorted(self.executors)}>"
@@ -41,7 +40,7 @@ class Package:
 
         It describes the graph and does no work. Its input is typed as an executor's is.
         """
-        names = sys._getframe(1).f_locals
+        names = inspect_caller()
 
         def decorate(chosen: F) -> F:
             self._set_entrypoint(chosen, input_type, names)
@@ -57,12 +56,13 @@ class Package:
 
     def executor(self, kind: str, *, input_type: Any = NOTHING) -> Callable[[Callable[P, R]], Executor[P, R]]:
         """Declare an executor that is registered together with this package."""
-        names = sys._getframe(1).f_locals
+        names = inspect_caller()
 
         def decorate(function: Callable[P, R]) -> Executor[P, R]:
             if kind in self.executors:
                 raise ConfigError(f'executor kind "{kind}" is already registered')
-            made = self.executors[kind] = Executor(kind, function, input_type, names)
+            made = Executor(kind, function, input_type, names)
+            self.executors[kind] = made
             return made
 
         return decorate

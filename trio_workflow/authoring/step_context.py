@@ -29,15 +29,6 @@ class Services(Protocol):
     async def dependency_result(self, run_id: str, step_id: str) -> StepResult | None: ...
     async def save(self, data: str) -> None: ...
     async def put_artifact(self, obj: ArtifactObject) -> ArtifactRef: ...
-    def _full_id(self, artifact_id: str) -> str:
-        return "/".join(_quoted(part) for part in (self.run_id, self.id, artifact_id))
-
-    def _next_artifact_id(self) -> str:
-        number = len(self._artifacts) + 1
-        while self._full_id(artifact_id := numbered("artifact", number)) in self._ids:
-            number += 1
-        return artifact_id
-
     async def projection(self, name: str) -> Projection: ...
 
 
@@ -278,6 +269,15 @@ class StepContext:
         )
         self._ids.add(full)
         return obj
+
+    def _full_id(self, artifact_id: str) -> str:
+        return "/".join(_quoted(part) for part in (self.run_id, self.id, artifact_id))
+
+    def _next_artifact_id(self) -> str:
+        number = len(self._artifacts) + 1
+        while self._full_id(artifact_id := numbered("artifact", number)) in self._ids:
+            number += 1
+        return artifact_id
 
     async def projection(self, name: str) -> Projection:
         """A read model by name. Raises ConfigError without a projection store, ValueError for a bad name."""

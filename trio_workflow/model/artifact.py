@@ -10,7 +10,7 @@ Body = bytes | bytearray | memoryview | os.PathLike[str] | AsyncIterable[bytes]
 
 @attrs.frozen(kw_only=True)
 class ArtifactObject:
-    """What an artifact store is asked to keep. body: bytes, the path of a file, or an async iterable of bytes."""
+    """What an artifact store is asked to keep. body: bytes, the path of a file, or an iterable of bytes."""
 
     id: str
     name: str

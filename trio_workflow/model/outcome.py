@@ -69,7 +69,7 @@ class Released:
 
 @attrs.frozen
 class LeaseLost:
-    """The lease ran out under the attempt, by the worker's own clock; counted as if another had noticed it."""
+    """The lease ran out under the attempt, by its worker's clock; counted as if another had noticed."""
 
     max_lost: int
 

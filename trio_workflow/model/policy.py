@@ -47,6 +47,16 @@ LONGEST = 1e9
 """Seconds, some 31 years: the longest duration a setting may name; a longer one is a slip."""
 
 
+def _backoff(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value not in ("fixed", "linear", "exponential"):
+        raise _refuse(instance, attribute.name, '"fixed", "linear" or "exponential"', value)
+
+
+def _rate_limit(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value is not None and not isinstance(value, RateLimit):
+        raise _refuse(instance, attribute.name, "a RateLimit or None", value)
+
+
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
     """How often a step is tried and how long it waits in between.
@@ -58,16 +68,11 @@ class RetryPolicy:
     """
 
     max_attempts: int = attrs.field(default=3, validator=whole(1))
-    backoff: Backoff = attrs.field(default="exponential")
+    backoff: Backoff = attrs.field(default="exponential", validator=_backoff)
     initial_backoff: float = attrs.field(default=1.0, validator=number(least=0.0, most=LONGEST))
     max_backoff: float = attrs.field(default=60.0, validator=number(least=0.0, most=LONGEST))
     multiplier: float = attrs.field(default=2.0, validator=number(least=1.0, most=LONGEST))
     jitter: float = attrs.field(default=0.0, validator=number(least=0.0, most=1.0))
-
-    @backoff.validator
-    def _check_backoff(self, attribute: "attrs.Attribute[str]", value: str) -> None:
-        if value not in ("fixed", "linear", "exponential"):
-            raise _refuse(self, attribute.name, '"fixed", "linear" or "exponential"', value)
 
 
 @attrs.frozen
@@ -83,9 +88,4 @@ class QueueConfig:
     """What a queue may run at once, over all processes that share the store; 0 pauses it."""
 
     max_workers: int = attrs.field(default=1, validator=whole(0))
-    rate_limit: RateLimit | None = attrs.field(default=None)
-
-    @rate_limit.validator
-    def _check_rate_limit(self, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if value is not None and not isinstance(value, RateLimit):
-            raise _refuse(self, attribute.name, "a RateLimit or None", value)
+    rate_limit: RateLimit | None = attrs.field(default=None, validator=_rate_limit)

@@ -165,7 +165,7 @@ class StepResult:
 
 @attrs.frozen(kw_only=True)
 class QueueStatus:
-    """A queue now, over all processes. tokens: starts its rate limit would allow at once, None without one."""
+    """A queue now, over all processes. tokens: starts its rate limit would allow now, None without one."""
 
     queue: str
     ready: int

@@ -6,6 +6,7 @@ nothing. Only KeyboardInterrupt and SystemExit are nobody's outcome: they are an
 """
 
 import math
+from typing import cast
 
 import attrs
 import trio
@@ -69,5 +70,5 @@ def _interrupt_in(error: BaseException) -> BaseException | None:
         if isinstance(found, KeyboardInterrupt | SystemExit):
             return found
         if isinstance(found, BaseExceptionGroup):
-            stack.extend(found.exceptions)
+            stack.extend(cast("BaseExceptionGroup[BaseException]", found).exceptions)
     return None

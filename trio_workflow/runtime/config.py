@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -34,20 +34,47 @@ def _methods(*names: str) -> Any:
     return check
 
 
+def _store(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value is None:
+        raise ConfigError("workflow runtime store is required")
+    if not callable(getattr(value, "open", None)):
+        raise ConfigError(f"Config.store must be a store such as SQLiteStore(path), not {value!r}")
+
+
+def _name(what: str, value: object) -> None:
+    try:
+        require_name(what, value)
+    except OptionError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _worker_id(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    _name("Config.worker_id", value)
+
+
+def _queues(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"Config.queues must be a mapping of names to QueueConfig, not {value!r}")
+    for queue, config in cast("Mapping[Any, Any]", value).items():
+        _name("a name in Config.queues", queue)
+        if not isinstance(config, QueueConfig):
+            raise ConfigError(f"Config.queues[{queue!r}] must be a QueueConfig, not {config!r}")
+
+
 @attrs.frozen(kw_only=True)
 class Config:
     """What `open_runtime` needs to know. Durations are seconds. A bad value raises ConfigError naming it."""
 
-    store: StoreConfig = attrs.field(default=None)  # type: ignore[assignment] # None is refused below, by name
+    store: StoreConfig = attrs.field(default=None, validator=_store)
     artifact_store: ArtifactStore | None = attrs.field(
         default=None, validator=_methods("put", "open", "delete")
     )
     projection_store: ProjectionStore | None = attrs.field(default=None, validator=_methods("projection"))
-    worker_id: str = attrs.field(default="workflow-runtime")
+    worker_id: str = attrs.field(default="workflow-runtime", validator=_worker_id)
     max_workers: int = attrs.field(default=1, validator=whole(1))
     poll_interval: float = attrs.field(default=0.25, validator=number(above=0.0))
     lease_duration: float = attrs.field(default=30.0, validator=number(above=0.0, most=LONGEST))
-    queues: Mapping[str, QueueConfig] = attrs.field(factory=dict[str, QueueConfig])
+    queues: Mapping[str, QueueConfig] = attrs.field(factory=dict[str, QueueConfig], validator=_queues)
     default_queue: QueueConfig = attrs.field(factory=QueueConfig, validator=_instance(QueueConfig))
     default_retry: RetryPolicy = attrs.field(factory=RetryPolicy, validator=_instance(RetryPolicy))
     max_lost_leases: int = attrs.field(default=3, validator=whole(1))
@@ -57,36 +84,9 @@ class Config:
         default=None, validator=attrs.validators.optional(number(least=0.0, most=LONGEST))
     )
 
-    @store.validator
-    def _check_store(self, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if value is None:
-            raise ConfigError("workflow runtime store is required")
-        if not callable(getattr(value, "open", None)):
-            raise ConfigError(f"Config.store must be a store such as SQLiteStore(path), not {value!r}")
-
-    @worker_id.validator
-    def _check_worker_id(self, attribute: "attrs.Attribute[Any]", value: str) -> None:
-        try:
-            require_name("Config.worker_id", value)
-        except OptionError as error:
-            raise ConfigError(str(error)) from None
-
-    @queues.validator
-    def _check_queues(self, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"Config.queues must be a mapping of names to QueueConfig, not {value!r}")
-        for queue, config in value.items():
-            try:
-                require_name("a name in Config.queues", queue)
-            except OptionError as error:
-                raise ConfigError(str(error)) from None
-            if not isinstance(config, QueueConfig):
-                raise ConfigError(f"Config.queues[{queue!r}] must be a QueueConfig, not {config!r}")
-
 
 def seconds(what: str, value: float) -> float:
     """A number of seconds given to a method. Raises ConfigError naming it."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
-    if not good or value <= 0:
+    if isinstance(value, bool) or math.isnan(value) or value <= 0:
         raise ConfigError(f"{what} must be a number of seconds > 0, not {value!r}")
     return value

@@ -53,7 +53,7 @@ class Desk:
             sent = trio.current_time()
             done = await self._engine.store.exchange(batch, request)
             await self._take_in(batch, done.completed)
-            if request is None:
+            if done.answer is None:
                 return 0
             if isinstance(done.answer, Exception):
                 raise done.answer
@@ -145,7 +145,7 @@ class Desk:
             if engine.slots.free > 0 and engine.tell_once("queue", queue):
                 limit = engine.config.default_queue.max_workers
                 logger.info(
-                    'queue "%s" is not configured: default_queue lets it run %d at once, and workers are free',
+                    'queue "%s" is not configured: default_queue lets it run %d at once; workers are free',
                     queue,
                     limit,
                 )

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import trio
@@ -90,7 +90,7 @@ class Engine:
         self.end()
 
     @contextmanager
-    def hears_of_others(self, interval: float) -> Iterator[None]:
+    def hears_of_others(self, interval: float) -> Generator[None]:
         """Within the block other processes' work is noticed, at most `interval` seconds late."""
         self.poll_intervals.append(interval)
         self.interest.value = True

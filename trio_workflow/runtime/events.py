@@ -1,7 +1,7 @@
 """Events for those who watch. A reader that falls behind loses the oldest; it never slows a worker."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -73,7 +73,7 @@ class EventBoard:
         self._ended = False
 
     @contextmanager
-    def stream(self, buffer: int) -> Iterator[EventStream]:
+    def stream(self, buffer: int) -> Generator[EventStream]:
         stream = EventStream(buffer)
         if self._ended:
             stream.end()

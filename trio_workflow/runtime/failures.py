@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
+from typing import cast
 
 from trio_workflow.errors import OutputError, StepFailure
 from trio_workflow.model.outcome import Failure
@@ -36,7 +37,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
     while stack:
         found = stack.pop()
         if isinstance(found, BaseExceptionGroup):
-            stack.extend(reversed(found.exceptions))
+            stack.extend(reversed(cast("BaseExceptionGroup[BaseException]", found).exceptions))
         else:
             yield found
 

@@ -44,7 +44,8 @@ class Keeper:
     async def renew_always(self) -> None:
         """With nothing in hand the store is asked all the same, so that a lost file is noticed in time."""
         while True:
-            await trio.sleep(await self.renew_once())
+            pause = await self.renew_once()
+            await trio.sleep(pause)
 
     async def renew_once(self) -> float:
         """Renew what is in hand; answers the seconds until the next round."""

@@ -6,7 +6,7 @@ cause. The hard part is Cancelled: one that belongs to the hidden nursery must b
 the scope it belongs to catches it, and any other error must not, so that no group is made of it.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import trio
@@ -20,7 +20,7 @@ from trio_workflow.store import Store
 
 
 @asynccontextmanager
-async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
+async def open_runtime(config: Config) -> AsyncGenerator[Runtime]:
     """Open the store, and a runtime on it, for the time of the block.
 
     Leaving the block cancels and awaits this runtime's workers, in whichever nursery they run, then closes
@@ -48,7 +48,7 @@ async def _engine(config: Config, store: Store, clock: Clock) -> Engine:
 
 
 @asynccontextmanager
-async def _background(engine: Engine) -> AsyncIterator[Runtime]:
+async def _background(engine: Engine) -> AsyncGenerator[Runtime]:
     error: BaseException | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_poll, engine)

@@ -1,6 +1,6 @@
 """The runtime: every public method, as one line over the part that does it."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -25,8 +25,8 @@ from trio_workflow.runtime.workers import CycleResult, Workers
 class Runtime:
     """A durable workflow runtime. Made by `open_runtime`, and by nothing else.
 
-    Every method raises RuntimeClosedError after the block has ended, RuntimeCrashedError when the engine could
-    not go on, and those that write raise StoreUnavailableError while the store cannot be written.
+    Every method raises RuntimeClosedError after the block has ended, RuntimeCrashedError when the engine
+    could not go on, and those that write raise StoreUnavailableError while the store cannot be written.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -182,7 +182,7 @@ class Runtime:
         return self._open_artifact(run_id, step_id, name)
 
     @asynccontextmanager
-    async def _open_artifact(self, run_id: str, step_id: str, name: str) -> AsyncIterator[ArtifactReader]:
+    async def _open_artifact(self, run_id: str, step_id: str, name: str) -> AsyncGenerator[ArtifactReader]:
         engine = self._open()
         found = await engine.store.reads.artifact(run_id, step_id, name)
         if found is None:
@@ -196,7 +196,7 @@ class Runtime:
     # Operating
 
     async def retry_step(self, run_id: str, step_id: str) -> None:
-        """A failed step becomes ready again, with a fresh budget, and what was canceled because of it pending.
+        """A failed step becomes ready again, with a fresh budget; what was canceled because of it, pending.
 
         Raises RunNotFoundError, StepNotFoundError, StepStateError, RunStateError for a canceled run.
         """
@@ -234,7 +234,7 @@ class Runtime:
         return self._events(buffer)
 
     @asynccontextmanager
-    async def _events(self, buffer: int) -> AsyncIterator[EventStream]:
+    async def _events(self, buffer: int) -> AsyncGenerator[EventStream]:
         with self._open().board.stream(buffer) as stream:
             try:
                 await trio.lowlevel.checkpoint()

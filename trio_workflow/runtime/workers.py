@@ -52,7 +52,7 @@ class Workers:
         interval = self._engine.config.poll_interval
         if poll_interval is not None:
             interval = seconds("start_workers poll_interval", poll_interval)
-        if max_cycles is not None and (not isinstance(max_cycles, int) or max_cycles < 1):
+        if max_cycles is not None and max_cycles < 1:
             raise ConfigError(f"start_workers max_cycles must be a whole number >= 1, not {max_cycles!r}")
         self._is_started = True
         try:

@@ -42,7 +42,7 @@ class Exchanged:
     """What one commit did with ended attempts and a claim. An error stands where that part failed."""
 
     completed: Completed | Exception
-    answer: ClaimAnswer | Exception
+    answer: ClaimAnswer | Exception | None
 
 
 @attrs.frozen
@@ -71,7 +71,7 @@ class StoreReads(Protocol):
     async def workflow(self, run_id: str) -> WorkflowRun | None: ...
     async def step(self, run_id: str, step_id: str) -> Step | None: ...
     async def result(self, run_id: str, step_id: str) -> StepResult | None:
-        """What a step, by its id or one that stands for it, has produced; None before an attempt has ended."""
+        """What a step, by its id or one that stands for it, has produced; None before an attempt ended."""
         ...
 
     async def dependency_result(self, run_id: str, step_id: str) -> StepResult | None:

@@ -1,7 +1,7 @@
 """SQLiteStore: what a user writes to name a database file."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import attrs
@@ -18,10 +18,15 @@ def _check_path(path: str | os.PathLike[str]) -> str:
         raise ConfigError("sqlite workflow store path is required")
     if text == ":memory:" or text.startswith("file:"):
         raise ConfigError(
-            f"sqlite workflow store path must be a file, not {text!r}: an in-memory database has no write-ahead "
-            "log and dies with its process; for tests there is trio_workflow.testing.open_test_runtime"
+            f"sqlite workflow store path must be a file, not {text!r}: an in-memory database has no "
+            "write-ahead log and dies with its process; tests have trio_workflow.testing.open_test_runtime"
         )
     return os.path.abspath(text)
+
+
+def _check_synchronous(instance: object, attribute: "attrs.Attribute[str]", value: str) -> None:
+    if value not in ("FULL", "NORMAL", "OFF"):
+        raise ConfigError(f'SQLiteStore.synchronous must be "FULL" or "NORMAL", not {value!r}')
 
 
 @attrs.frozen
@@ -34,19 +39,14 @@ class SQLiteStore:
     """
 
     path: str = attrs.field(converter=_check_path)
-    synchronous: str = attrs.field(default="FULL", kw_only=True)
-
-    @synchronous.validator
-    def _check_synchronous(self, attribute: "attrs.Attribute[str]", value: str) -> None:
-        if value not in ("FULL", "NORMAL", "OFF"):
-            raise ConfigError(f'SQLiteStore.synchronous must be "FULL" or "NORMAL", not {value!r}')
+    synchronous: str = attrs.field(default="FULL", kw_only=True, validator=_check_synchronous)
 
     def open(self, clock: Clock) -> AbstractAsyncContextManager[Store]:
         """Open, and create if it is not there. Raises StoreError for a file that is not fit."""
         return self._open(clock)
 
     @asynccontextmanager
-    async def _open(self, clock: Clock) -> AsyncIterator[Store]:
+    async def _open(self, clock: Clock) -> AsyncGenerator[Store]:
         store = await open_store(self.path, self.synchronous, clock)
         try:
             yield store

@@ -19,7 +19,7 @@ READERS = 3
 
 
 def connect(path: str, *, synchronous: str) -> sqlite3.Connection:
-    """A connection in autocommit, for one thread at a time. Close it explicitly: a dropped one keeps its lock."""
+    """A connection in autocommit, for one thread at a time. Close it: a dropped one keeps its lock."""
     conn = sqlite3.connect(
         path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False, cached_statements=256
     )

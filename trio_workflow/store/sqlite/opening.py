@@ -126,7 +126,8 @@ def _refuse_header(path: str, header: bytes, size: int, newest: int) -> None:
     page_size = 65536 if number(16, 2) == 1 else number(16, 2)
     if number(24) == number(92) and size < number(28) * page_size:
         raise StoreError(
-            f"workflow store {path} is truncated: it has {size} bytes of {number(28) * page_size}; restore a backup"
+            f"workflow store {path} is truncated: it has {size} bytes of {number(28) * page_size}; "
+            "restore a backup"
         )
 
 

@@ -1,4 +1,4 @@
-"""The SQL of the store, by name. Each statement stands in a .sql file of this package under `-- name: NAME`."""
+"""The SQL of the store, by name: each statement stands in a .sql file under `-- name: NAME`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ _HEAD = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 def _read(file: str) -> str:
-    return (files(__package__) / "sql" / file).read_text(encoding="utf-8")
+    return (files("trio_workflow.store.sqlite") / "sql" / file).read_text(encoding="utf-8")
 
 
 def _statements(text: str) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The open SQLite store: every verb of the protocol as one line over the writer."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import outcome
 import trio
@@ -111,7 +112,7 @@ class OpenSQLiteStore:
             await Offload(trio.CapacityLimiter(1)).run(self._writer.close)
 
 
-def _value_or_error(answer: outcome.Outcome[object]) -> object:
+def _value_or_error(answer: outcome.Outcome[Any]) -> Any:
     return answer.error if isinstance(answer, outcome.Error) else answer.unwrap()
 
 

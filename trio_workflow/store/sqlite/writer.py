@@ -38,7 +38,7 @@ RENEWAL, ORDINARY, EXCHANGE = 0, 1, 2
 """Ranks within a batch: renewals first, claims last, so that they see what the others made ready."""
 
 STUCK_AFTER = 150
-"""Tries (of LOCK_WAIT seconds each) to take the lock, without any other process committing, before giving up."""
+"""Tries (of LOCK_WAIT seconds each) to take the lock, while no other process commits, before giving up."""
 
 
 @attrs.define(eq=False)
@@ -114,7 +114,7 @@ class Writer:
         entry.task = None
 
     async def _lead(self, own: _Entry) -> None:
-        """Run batches until the own entry is done; whatever happens, somebody leads afterwards or none waits."""
+        """Run batches until the own entry is done; then somebody else leads, or nobody waits."""
         try:
             tries = 0
             while own.answers is None:

@@ -77,6 +77,6 @@ def take_back(book: Book, row: Any, max_lost: int) -> bool:
 def _sentence(worker_id: str, lost: int) -> str:
     times = "once" if lost == 1 else f"{lost} times"
     return (
-        f"the lease of worker {worker_id} ran out before its attempt ended: the worker was killed, cut off from "
-        f"the store, or blocked; this step has now lost its lease {times}"
+        f"the lease of worker {worker_id} ran out before its attempt ended: the worker was killed, cut off "
+        f"from the store, or blocked; this step has now lost its lease {times}"
     )
