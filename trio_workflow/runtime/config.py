@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
@@ -52,10 +52,14 @@ def _worker_id(instance: object, attribute: "attrs.Attribute[Any]", value: objec
     _name("Config.worker_id", value)
 
 
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
 def _queues(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, Mapping):
+    if not _is_mapping(value):
         raise ConfigError(f"Config.queues must be a mapping of names to QueueConfig, not {value!r}")
-    for queue, config in cast("Mapping[Any, Any]", value).items():
+    for queue, config in value.items():
         _name("a name in Config.queues", queue)
         if not isinstance(config, QueueConfig):
             raise ConfigError(f"Config.queues[{queue!r}] must be a QueueConfig, not {config!r}")
