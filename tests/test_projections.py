@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trio_workflow.artifacts.layout import safe_name
 from trio_workflow.errors import ConfigError, OptionError, WorkflowError
+from trio_workflow.filenames import safe_name
 from trio_workflow.projections import Projection, ProjectionStore, SQLiteProjectionStore
 from trio_workflow.projections.database import WAL_LIMIT, Database
 

@@ -17,34 +17,14 @@ from pathlib import Path
 
 import attrs
 
-_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
+from trio_workflow.filenames import encoded, safe_name
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# Some file systems allow 143 bytes in a name; the rest is room for a suffix.
-_LONGEST = 128
-_HEAD = 60
-
-
-def safe_name(text: str) -> str:
-    """The text as the name of a file: readable, at most 128 bytes, different for every text.
-
-    All but lowercase letters, digits, `-` and `_` is percent-encoded. `%` alone stands for the empty text,
-    and `%-` before a SHA-256 for a long one; percent-encoding writes neither.
-    """
-    data = _encoded(text)
-    name = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in data)
-    if len(name) <= _LONGEST:
-        return name or "%"
-    return f"{name[:_HEAD]}%-{hashlib.sha256(data).hexdigest()}"
 
 
 def is_sha256(text: str) -> bool:
     """Whether the text is a SHA-256 in lowercase hexadecimal, and so safe as a file name."""
     return _SHA256.fullmatch(text) is not None
-
-
-def _encoded(text: str) -> bytes:
-    # Lone surrogates have no UTF-8; encoded all the same, every text has a name of its own.
-    return text.encode("utf-8", "surrogatepass")
 
 
 @attrs.frozen
@@ -80,5 +60,5 @@ class Layout:
         return self.root / "tmp"
 
     def place(self, artifact_id: str) -> Place:
-        shard = self.root / hashlib.sha256(_encoded(artifact_id)).hexdigest()[:2]
+        shard = self.root / hashlib.sha256(encoded(artifact_id)).hexdigest()[:2]
         return Place(shard, shard / safe_name(artifact_id))

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import trio
 
-from trio_workflow.artifacts.layout import safe_name
 from trio_workflow.errors import ConfigError, WorkflowError
+from trio_workflow.filenames import safe_name
 from trio_workflow.model.payload import require_name
 from trio_workflow.offload import Offload
 from trio_workflow.projections import statements

@@ -6,6 +6,7 @@ nothing. Only KeyboardInterrupt and SystemExit are nobody's outcome: they are an
 """
 
 import math
+from contextlib import nullcontext
 from typing import cast
 
 import attrs
@@ -32,7 +33,7 @@ async def run_attempt(holding: Holding, context: StepContext, registry: Registry
     """Run the executor of a claimed step."""
     timeout = holding.claim.step.timeout
     deadline = math.inf if timeout is None else trio.current_time() + timeout
-    limit = trio.CancelScope(deadline=deadline)
+    limit = nullcontext() if timeout is None else trio.CancelScope(deadline=deadline)
     raised: BaseException | None = None
     try:
         with holding.scope, limit:

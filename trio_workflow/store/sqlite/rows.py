@@ -21,12 +21,12 @@ from trio_workflow.model.records import (
 from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
 from trio_workflow.model.times import to_datetime, to_datetime_or_none
 
-_COMPACT = (",", ":")
+_ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 Row = Any  # a sqlite3.Row; its columns are read by name
 
 
 def to_json(value: object) -> str:
-    return json.dumps(value, separators=_COMPACT, ensure_ascii=False)
+    return _ENCODE(value)
 
 
 def dependencies_text(dependencies: tuple[Dependency, ...]) -> str:
