@@ -46,6 +46,7 @@ class Crew:
         self._engine.board.leased(claim)
         self._nursery.start_soon(self._attempt, holding, name=f"step {claim.step.run_id}/{claim.step.id}")
 
+    @trio.lowlevel.enable_ki_protection
     async def _attempt(self, holding: Holding) -> None:
         engine, claim = self._engine, holding.claim
         services = StepServices(engine, claim, lambda: holding.cancel(Reason.REVOKED))

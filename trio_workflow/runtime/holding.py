@@ -47,9 +47,14 @@ class Holding:
     def expires(self) -> float:
         return self.scope.deadline
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the lease is to be renewed: also while a stopped executor still cleans up."""
+        return self.reason is None or self.reason is Reason.STOPPED
+
     def extend(self, expires: float) -> None:
         """The lease was confirmed until then. Too late for one whose executor is cancelled already."""
-        if self.reason is None and not self.is_done:
+        if self.is_kept and not self.is_done:
             self.scope.deadline = max(self.scope.deadline, expires)
 
     def cancel(self, reason: Reason) -> None:

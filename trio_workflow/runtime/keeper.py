@@ -49,7 +49,7 @@ class Keeper:
 
     async def renew_once(self) -> float:
         """Renew what is in hand; answers the seconds until the next round."""
-        holdings = [holding for holding in self._in_hand() if holding.reason is None]
+        holdings = [holding for holding in self._in_hand() if holding.is_kept]
         renewals = [
             Renewal(step_key=h.claim.step_key, token=h.token, progress=self._progress_of(h)) for h in holdings
         ]

@@ -8,10 +8,12 @@ the scope it belongs to catches it, and any other error must not, so that no gro
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import trio
 
 from trio_workflow.clock import Clock, current_clock
+from trio_workflow.errors import RuntimeCrashedError
 from trio_workflow.runtime.config import Config
 from trio_workflow.runtime.engine import Engine
 from trio_workflow.runtime.poller import poll_always
@@ -66,10 +68,23 @@ async def _background(engine: Engine) -> AsyncGenerator[Runtime]:
             with trio.CancelScope(shield=True):
                 await engine.sessions.wait_value(0)
             nursery.cancel_scope.cancel(reason="trio_workflow: the runtime's block has ended")
-    if error is not None:
+    if error is None or (engine.crash is not None and _is_our_own(error)):
+        if engine.crash is not None:
+            raise engine.crash
+    elif engine.crash is None:
         raise error
-    if engine.crash is not None:
-        raise engine.crash
+    else:
+        try:
+            raise engine.crash
+        except RuntimeCrashedError:
+            raise error  # noqa: B904 - the crash is to be its __context__
+
+
+def _is_our_own(error: BaseException) -> bool:
+    """Whether the caller's block ended with nothing but the crash, as its workers' nursery tells of it."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_our_own(part) for part in cast("BaseExceptionGroup[BaseException]", error).exceptions)
+    return isinstance(error, RuntimeCrashedError | trio.Cancelled)
 
 
 def _stop_block(engine: Engine, nursery: trio.Nursery) -> None:

@@ -24,7 +24,7 @@ async def call(executor: Executor[..., Any], context: StepContext) -> None:
     function = executor.wraps
     args = (_input(context, function.input_type),) if function.takes_input else ()
     if function.is_async:
-        value = await function.call(context, *args)
+        value = await _interruptible(function.call, context, *args)
     else:
         value = await _in_thread(function.call, context, *args)
     if inspect.iscoroutine(value):
@@ -39,6 +39,12 @@ def _input(context: StepContext, input_type: Any) -> Any:
         return loads(context.raw_input, input_type)
     except Exception as error:
         raise InvalidInput("invalid_input", error) from error
+
+
+@trio.lowlevel.disable_ki_protection
+async def _interruptible(function: Any, *args: Any) -> Any:
+    """User code may be interrupted anywhere; what is around it may not."""
+    return await function(*args)
 
 
 async def _in_thread(function: Any, *args: Any) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import attrs
 
-from trio_workflow.errors import StoreError
+from trio_workflow.errors import StoreError, StoreLostError
 from trio_workflow.store.sqlite.connections import connect
 from trio_workflow.store.sqlite.faults import explain
 from trio_workflow.store.sqlite.statements import SCHEMA
@@ -122,7 +122,7 @@ def _refuse_header(path: str, header: bytes, size: int, newest: int) -> None:
         raise StoreError(f"workflow store {path} is not a SQLite database")
     if number(68) != APPLICATION_ID:
         raise StoreError(f"workflow store {path} is a SQLite database of another program")
-    _refuse_newer(path, number(60), newest)
+    refuse_newer(path, number(60), newest)
     page_size = 65536 if number(16, 2) == 1 else number(16, 2)
     if number(24) == number(92) and size < number(28) * page_size:
         raise StoreError(
@@ -131,9 +131,10 @@ def _refuse_header(path: str, header: bytes, size: int, newest: int) -> None:
         )
 
 
-def _refuse_newer(path: str, version: int, newest: int) -> None:
+def refuse_newer(path: str, version: int, newest: int = len(MIGRATIONS)) -> None:
+    """Raise StoreLostError: whoever migrated the file may store what this program would misread."""
     if version > newest:
-        raise StoreError(
+        raise StoreLostError(
             f"workflow store {path} has schema {version}, and this trio_workflow knows {newest}: upgrade it"
         )
 
@@ -158,7 +159,7 @@ def _migrate(conn: sqlite3.Connection, path: str, migrations: Sequence[str]) -> 
             if conn.in_transaction:
                 conn.execute("ROLLBACK")
     conn.execute("PRAGMA busy_timeout = 200")
-    _refuse_newer(path, schema_version(conn), len(migrations))
+    refuse_newer(path, schema_version(conn), len(migrations))
 
 
 def _split(script: str) -> list[str]:

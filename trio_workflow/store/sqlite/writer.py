@@ -28,7 +28,7 @@ from trio_workflow.offload import Offload
 from trio_workflow.store.sqlite.connections import LOCK_WAIT
 from trio_workflow.store.sqlite.faults import explain, is_busy
 from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
-from trio_workflow.store.sqlite.opening import FileId
+from trio_workflow.store.sqlite.opening import FileId, refuse_newer, schema_version
 from trio_workflow.store.sqlite.transaction import Tx
 
 T = TypeVar("T")
@@ -279,7 +279,10 @@ class Writer:
     def has_news(self, tx: Tx) -> bool:
         """A verb: whether another connection has committed since this was last asked."""
         before, self._data_version = self._data_version, self._read_data_version()
-        return before != self._data_version
+        if before == self._data_version:
+            return False
+        refuse_newer(self._path, schema_version(tx.conn))
+        return True
 
     def _read_data_version(self) -> int:
         """Changes when another connection commits, and only then: our own commits do not count here."""
