@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EXACT = 2**52  # microseconds; some time in 2112
 LAST = 253_402_300_799_000_000  # the last second a datetime can show; farther dates are shown as this one
 
 
@@ -12,6 +13,8 @@ def micros(seconds: float) -> int:
 
 
 def to_datetime(at: int) -> datetime:
+    if at < EXACT:  # a float of seconds still tells microseconds apart, and this way is the faster
+        return datetime.fromtimestamp(at / 1_000_000, UTC)
     return EPOCH + timedelta(microseconds=min(at, LAST))
 
 
