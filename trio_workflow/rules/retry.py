@@ -26,6 +26,8 @@ def backoff(policy: RetryPolicy, retry: int, roll: float = 0.0) -> float:
 
 
 def _exponential(policy: RetryPolicy, retry: int) -> float:
+    if not policy.initial_backoff:
+        return 0.0  # however great the power
     try:
         return policy.initial_backoff * policy.multiplier ** (retry - 1)
     except OverflowError:

@@ -58,6 +58,7 @@ ON CONFLICT (queue) DO UPDATE SET turn = max(turn, excluded.turn), tat = coalesc
 
 -- name: configure_queue
 INSERT INTO queues (queue, max_workers, rate, burst, configured_at)
-VALUES (:queue, :max_workers, :rate, :burst, :now)
+VALUES (:queue, :max_workers, :rate, :burst, max(:now, 1 + coalesce((
+  SELECT max(acquired_at) FROM steps INDEXED BY steps_leased WHERE status = 'running' AND queue = :queue), 0)))
 ON CONFLICT (queue) DO UPDATE SET max_workers = excluded.max_workers, rate = excluded.rate, burst = excluded.burst,
   configured_at = iif(max_workers IS excluded.max_workers, configured_at, excluded.configured_at)

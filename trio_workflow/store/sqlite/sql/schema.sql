@@ -142,7 +142,7 @@ CREATE INDEX records_of_run ON records (run_key, collection);
 CREATE INDEX records_of_step ON records (step_key);
 
 CREATE TABLE artifacts (
-  artifact_key INTEGER PRIMARY KEY,
+  artifact_key INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: sweepers in two processes name rows by it
   run_key INTEGER NOT NULL,
   step_key INTEGER NOT NULL,
   id TEXT NOT NULL,
@@ -159,7 +159,8 @@ CREATE TABLE artifacts (
 ) STRICT;
 CREATE INDEX artifacts_of_run ON artifacts (run_key);
 
--- max_workers is NULL for a queue that nobody configured. tat: the rate limit's state (GCRA).
+-- max_workers is NULL for a queue that nobody configured. configured_at: leases taken before it were under another
+-- limit. tat: the rate limit's state (GCRA).
 CREATE TABLE queues (
   queue TEXT PRIMARY KEY,
   max_workers INTEGER CHECK (max_workers >= 0),

@@ -91,11 +91,21 @@ class Hall:
         return min(room, self._tokens(queue, config.rate_limit))
 
     def _tokens(self, queue: str, rate: RateLimit) -> int:
-        now, slack, tat = self._tx.now, self._request.lease, self._tat(queue)
+        now, slack, tat = self._tx.now, self._request.lease, self._settle(queue, rate)
         tokens = token_bucket.available(tat, now, rate, slack)
         if tokens < self._request.limit:
             self.limited[queue] = token_bucket.next_token_at(tat, now, rate, slack)
         return tokens
+
+    def _settle(self, queue: str, rate: RateLimit) -> int | None:
+        """The queue's tat. One that a clock gone far back set anew is stored, or it would be anew in each claim."""
+        tat = self._tat(queue)
+        settled = token_bucket.settled(tat, self._tx.now, rate, self._request.lease)
+        if tat is None or settled >= tat:
+            return tat
+        self._tx.run("set_queue_turn", {"queue": queue, "turn": 0, "tat": settled})
+        self._rows[queue] = attrs.evolve(self._rows[queue], tat=settled)
+        return settled
 
     def _candidates(self, queue: str, kinds: list[str], room: int) -> list[Candidate]:
         limit = min(room, self._request.limit)
