@@ -29,20 +29,26 @@ RETRYABLE = Failed(Failure(code="busy", message="try again", retryable=True))
 def step(step_id: str, needs: str = "", **options: Any) -> StepSpec:
     """A step that needs those ids, separated by spaces; one that ends in ? is optional."""
     edges = tuple(Dependency(need.rstrip("?"), not need.endswith("?")) for need in needs.split())
-    return StepSpec(
-        **{"id": step_id, "kind": "k", "package": "p", "retry": RETRY, "depends_on": edges} | options
-    )
+    plain: dict[str, Any] = {"id": step_id, "kind": "k", "package": "p", "retry": RETRY, "depends_on": edges}
+    return StepSpec(**plain | options)
 
 
 def run(run_id: str, *steps: StepSpec | str, **options: Any) -> RunSpec:
     """A run of those steps; a text is the id of a step that needs nothing."""
     made = tuple(step(one) if isinstance(one, str) else one for one in steps)
-    plain = {"id": run_id, "package": "p", "name": "n", "input": "null", "metadata": {}, "steps": made}
+    plain: dict[str, Any] = {
+        "id": run_id,
+        "package": "p",
+        "name": "n",
+        "input": "null",
+        "metadata": {},
+        "steps": made,
+    }
     return RunSpec(**plain | options)
 
 
 def request(limit: int = 100, kinds: Iterable[str] = ("k",), **options: Any) -> ClaimRequest:
-    plain = {"worker_id": "w", "default_queue": WIDE, "lease": LEASE, "max_lost": 3}
+    plain: dict[str, Any] = {"worker_id": "w", "default_queue": WIDE, "lease": LEASE, "max_lost": 3}
     return ClaimRequest(**plain | {"limit": limit, "kinds": frozenset(kinds)} | options)
 
 
@@ -64,6 +70,7 @@ class Bench:
         answer = (await self.store.exchange((), request(limit, **options))).answer
         if isinstance(answer, Exception):
             raise answer
+        assert answer is not None
         return answer
 
     async def claim(self, limit: int = 100, **options: Any) -> dict[str, Claim]:

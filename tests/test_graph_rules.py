@@ -132,7 +132,7 @@ def test_a_dropped_steps_own_mistakes_do_not_matter() -> None:
 
 
 def test_a_step_that_depends_on_an_id_that_stands_for_it_depends_on_itself() -> None:
-    with pytest.raises(GraphError, match='^step "a" depends on itself$'):
+    with pytest.raises(GraphError, match=r'^step "a" depends on itself$'):
         resolve([step("a", "b", dedup_key="x"), step("b", dedup_key="x")])
 
 

@@ -1,4 +1,4 @@
-"""The token bucket never yields more than burst + rate * w in a window of length w, whatever the clock does."""
+"""No window of length w yields more than burst + rate * w tokens, whatever the clock does."""
 
 import math
 
@@ -19,7 +19,7 @@ moves = st.lists(st.tuples(strides, st.integers(0, 25)), max_size=40)
 
 @attrs.define
 class Bucket:
-    """A bucket and its clock. passed: how far the clock has gone forward in all; its jumps back don't count."""
+    """A bucket and its clock. passed: how far the clock has gone forward, jumps back not counted."""
 
     rate: RateLimit
     slack: int
