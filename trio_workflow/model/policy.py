@@ -57,7 +57,7 @@ def _rate_limit(instance: object, attribute: "attrs.Attribute[Any]", value: obje
         raise _refuse(instance, attribute.name, "a RateLimit or None", value)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class RetryPolicy:
     """How often a step is tried and how long it waits in between.
 

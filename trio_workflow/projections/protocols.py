@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Row = Sequence[Any] | Mapping[str, Any]
 """The values of one statement: by position, or by name."""
@@ -45,11 +45,19 @@ class Projection(Protocol):
 
 
 class ProjectionStore(Protocol):
-    """Gives out projections by name. Several runtimes may share a store object, at once or in turn."""
+    """Gives out projections by name. Several runtimes may share a store object, at once or in turn.
+
+    One that holds files or connections has a `close`, too: see ClosableProjectionStore.
+    """
 
     async def projection(self, name: str, /) -> Projection:
         """Answer the projection of that name, made on first use. A bad name: ValueError."""
         ...
+
+
+@runtime_checkable
+class ClosableProjectionStore(ProjectionStore, Protocol):
+    """A projection store that a runtime closes when it closes."""
 
     async def close(self) -> None:
         """Let go of all files and connections, once running transactions have ended.

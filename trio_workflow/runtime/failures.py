@@ -48,7 +48,7 @@ def _of_step_failures(error: BaseException, chosen: list[StepFailure]) -> Failur
     cause = first.cause if first.cause is not None else first.__cause__
     return Failure(
         code=clean_text(first.code, 255),
-        message=_cause_text(cause),
+        message=_cause_text(cause) or clean_text(first.code, 255),
         retryable=first.retryable,
         details=clean_details(first.details),
         traceback=_traceback(error),

@@ -14,6 +14,7 @@ import trio
 
 from trio_workflow.clock import Clock, current_clock
 from trio_workflow.errors import RuntimeCrashedError
+from trio_workflow.projections import ClosableProjectionStore
 from trio_workflow.runtime.config import Config
 from trio_workflow.runtime.engine import Engine
 from trio_workflow.runtime.poller import poll_always
@@ -37,7 +38,7 @@ async def open_runtime(config: Config) -> AsyncGenerator[Runtime]:
                 yield runtime
         finally:
             with trio.CancelScope(shield=True):
-                if config.projection_store is not None:
+                if isinstance(config.projection_store, ClosableProjectionStore):
                     await config.projection_store.close()
 
 
