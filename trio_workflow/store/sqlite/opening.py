@@ -52,6 +52,7 @@ def open_file(path: str, synchronous: str, migrations: Sequence[str] = MIGRATION
         _refuse_unfit(path, len(migrations))
         conn = connect(path, synchronous=synchronous)
         try:
+            _keep_log(conn)
             _migrate(conn, path, migrations)
         except BaseException:
             conn.close()
@@ -61,6 +62,12 @@ def open_file(path: str, synchronous: str, migrations: Sequence[str] = MIGRATION
     except OSError as error:
         raise StoreError(f"workflow store {path} cannot be opened: {error}") from error
     return conn
+
+
+def _keep_log(conn: sqlite3.Connection) -> None:
+    """A copy that VACUUM INTO made has no write-ahead log: readers and the writer would wait for each other."""
+    if conn.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        conn.execute("PRAGMA journal_mode = WAL")
 
 
 def _build(path: str, migrations: Sequence[str]) -> None:
