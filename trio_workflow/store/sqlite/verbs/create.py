@@ -23,7 +23,10 @@ def create_runs(tx: Tx, specs: Sequence[RunSpec], if_exists: str) -> Created:
     and input is left as it is and answered. A graph that is none raises GraphError.
     """
     existing = _existing(tx, specs, if_exists)
-    fresh = {spec.id: spec for spec in specs if spec.id not in existing}
+    fresh: dict[str, RunSpec] = {}
+    for spec in specs:
+        if spec.id not in existing:
+            fresh.setdefault(spec.id, spec)  # of one asked for twice, the first
     graphs = {run_id: resolve(spec.steps) for run_id, spec in fresh.items()}
     book = Book(tx)
     for run_id, spec in fresh.items():

@@ -98,7 +98,7 @@ class Hall:
         return tokens
 
     def _settle(self, queue: str, rate: RateLimit) -> int | None:
-        """The queue's tat. One set anew since the clock went far back is stored, or each claim would set it anew."""
+        """The tat. One set anew since the clock went far back is stored, or each claim would set it anew."""
         tat = self._tat(queue)
         settled = token_bucket.settled(tat, self._tx.now, rate, self._request.lease)
         if tat is None or settled >= tat:
