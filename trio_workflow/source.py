@@ -11,10 +11,12 @@ import uuid
 class Source:
     def __init__(self) -> None:
         self._random: random.Random = random.SystemRandom()
+        self._replaced = 0  # times
 
     def token(self) -> str:
         """A fencing token: 128 random bits."""
-        return f"{self._random.getrandbits(128):032x}"
+        # Two tests with one seed may share a store: their tokens differ all the same.
+        return f"{self._random.getrandbits(128) ^ self._replaced:032x}"
 
     def uuid(self) -> uuid.UUID:
         return uuid.UUID(int=self._random.getrandbits(128), version=4)
@@ -26,6 +28,7 @@ class Source:
     def replace(self, other: random.Random) -> random.Random:
         """Draw from `other` from now on; answers what was drawn from before."""
         before, self._random = self._random, other
+        self._replaced += 1
         return before
 
 

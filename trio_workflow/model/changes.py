@@ -93,7 +93,9 @@ class ClaimAnswer:
     """claims: what was leased. refreshed: expired leases taken back. limits: of the queues leased from.
 
     The rest tells why no more was leased: queues short of tokens, unconfigured queues whose default limit is
-    used up, kinds with due steps that the asker does not have.
+    used up, kinds with due steps that the asker does not have. changes.due is the first of all dates;
+    turns_at: the first at which a delayed step falls due or a token comes. leases_end: the last expiry of a
+    lease as it stands now. Both are microseconds.
     """
 
     claims: tuple[Claim, ...] = ()
@@ -103,6 +105,8 @@ class ClaimAnswer:
     limited: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()
     unclaimed_kinds: tuple[str, ...] = ()
+    turns_at: int | None = None
+    leases_end: int | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -37,6 +37,7 @@ async def run_attempt(holding: Holding, context: StepContext, registry: Registry
     raised: BaseException | None = None
     try:
         with holding.scope, limit:
+            await trio.lowlevel.checkpoint_if_cancelled()  # cancelled before it began: user code never runs
             await call(registry.executor(context.kind), context)
     except BaseException as error:  # also a Cancelled that user code carried here from elsewhere
         raised = error

@@ -40,7 +40,7 @@ class Desk:
         self._started: Counter[str] = Counter()  # by queue
         self.ends: Counter[str] = Counter()  # how attempts ended: words of CycleResult
         self.refreshed = 0
-        self.due: float | None = None  # when, on trio's clock, something falls due by itself
+        self._dates = ClaimAnswer()  # the last answer, for the dates in it
 
     async def exchange(self, *, claim: bool) -> int:
         """Store what is in the outbox and start what may be started; answers how many were started.
@@ -52,12 +52,18 @@ class Desk:
             batch = tuple(self._crew.outbox)
             sent = trio.current_time()
             done = await self._engine.store.exchange(batch, request)
-            await self._take_in(batch, done.completed)
+            if self._engine.is_dead:  # what it claimed is left to run out
+                raise RuntimeClosedError("the workflow runtime ended while the store answered")
+            try:
+                await self._take_in(batch, done.completed)
+            finally:
+                # What was leased is ours, whatever became of the outcomes.
+                if isinstance(done.answer, ClaimAnswer) and not self._engine.is_dead:
+                    self._start(done.answer, sent)
             if done.answer is None:
                 return 0
             if isinstance(done.answer, Exception):
                 raise done.answer
-            self._start(done.answer, sent)
             return len(done.answer.claims)
 
     def _request(self) -> ClaimRequest:
@@ -124,10 +130,26 @@ class Desk:
             self._started[claim.step.queue] += 1
             self._crew.start(claim, sent + engine.config.lease_duration)
         self.refreshed += answer.refreshed
-        self.due = self._on_trio_clock(answer.changes.due)
+        self._dates = answer
         # Whether more can be claimed is known from this very answer: its own changes ring no bell.
         engine.publish(attrs.evolve(answer.changes, due=None, ready=False))
         self._tell(answer)
+
+    @property
+    def due(self) -> float | None:
+        """When, on trio's clock, something falls due by itself, as of the last look."""
+        return self._on_trio_clock(self._dates.changes.due)
+
+    @property
+    def leases_end(self) -> int | None:
+        """When the last lease in the store runs out, unless it is renewed. Microseconds."""
+        return self._dates.leases_end
+
+    def due_within(self, patience: int | None) -> float | None:
+        """`due`, but leases are not waited for past `patience` (microseconds)."""
+        due = self._dates.changes.due
+        is_patient = due is not None and patience is not None and due <= patience
+        return self._on_trio_clock(due if is_patient else self._dates.turns_at)
 
     def _on_trio_clock(self, due: int | None) -> float | None:
         if due is None:
@@ -149,7 +171,7 @@ class Desk:
                     queue,
                     limit,
                 )
-        for queue in set(answer.limited) - engine.rate_limited:
+        for queue in (queue for queue in answer.limited if queue not in engine.rate_limited):
             engine.board.note("queue_rate_limited", f'queue "{queue}" waits for its rate limit', queue=queue)
         engine.rate_limited = frozenset(answer.limited)
 

@@ -50,6 +50,11 @@ class Engine:
         self._pid = os.getpid()
         self._enders: list[Callable[[], None]] = []
 
+    @property
+    def is_dead(self) -> bool:
+        """Crashed or killed: nothing more is started, and nothing more is stored."""
+        return self.is_killed or self.crash is not None
+
     def check_open(self) -> None:
         """Raise unless the runtime may be used here and now."""
         if os.getpid() != self._pid:
@@ -58,6 +63,8 @@ class Engine:
             )
         if self.crash is not None:
             raise RuntimeCrashedError(str(self.crash)) from self.crash.__cause__
+        if self.is_killed:
+            raise RuntimeClosedError("the workflow runtime is closed: a test's crash(rt) has dropped it")
         if self.is_closed:
             raise RuntimeClosedError("the workflow runtime is closed: its `async with` block has ended")
 
@@ -85,6 +92,7 @@ class Engine:
             self.end()
 
     def kill(self) -> None:
+        """End as if the process had been killed: nothing more is stored, leases are left to run out."""
         self.is_killed = True
         self.store.sever()
         self.end()

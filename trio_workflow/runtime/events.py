@@ -69,7 +69,7 @@ class EventBoard:
 
     def __init__(self, worker_id: str, clock: Clock) -> None:
         self._worker_id, self._clock = worker_id, clock
-        self._streams: set[EventStream] = set()
+        self._streams: dict[EventStream, None] = {}  # in the order they came
         self._ended = False
 
     @contextmanager
@@ -77,11 +77,11 @@ class EventBoard:
         stream = EventStream(buffer)
         if self._ended:
             stream.end()
-        self._streams.add(stream)
+        self._streams[stream] = None
         try:
             yield stream
         finally:
-            self._streams.discard(stream)
+            self._streams.pop(stream, None)
 
     def end(self) -> None:
         self._ended = True
@@ -93,13 +93,17 @@ class EventBoard:
             return
         at = to_datetime(self._clock.now())
         for run in changes.runs:
-            self._put(self._of_run(run, at))
+            if not run.status.is_final:
+                self._put(self._of_run(run, at))
         for step in changes.steps:
             if step.outcome is AttemptOutcome.LEASE_LOST:
                 self._put(self._of_step("lease_lost", step, at))
             kind = _kind_of(step)
             if kind is not None:
                 self._put(self._of_step(kind, step, at))
+        for run in changes.runs:  # a run's end is told last: who waits for it has then seen all its steps end
+            if run.status.is_final:
+                self._put(self._of_run(run, at))
 
     def leased(self, claim: Claim) -> None:
         if not self._streams:
@@ -166,7 +170,7 @@ class EventBoard:
             attempt=step.attempt,
             status=step.status,
             message="" if step.failure is None else step.failure.message,
-            error=None if step.failure is None else _error(step.failure, at),
+            error=None if step.failure is None else step_error(step.failure, at),
         )
 
 
@@ -182,7 +186,8 @@ def _kind_of(step: StepMove) -> EventKind | None:
     return "step_released" if step.outcome is AttemptOutcome.RELEASED else None
 
 
-def _error(failure: Failure, at: datetime) -> StepError:
+def step_error(failure: Failure, at: datetime) -> StepError:
+    """A failure as records show it."""
     return StepError(
         code=failure.code,
         message=failure.message,

@@ -30,18 +30,24 @@ class Worker(Protocol):
         """Step key and token of each lease whose executor runs."""
         ...
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in hand."""
+        ...
+
 
 class Hub:
     def __init__(self, board: EventBoard) -> None:
         self._board = board
-        self._workers: set[Worker] = set()
-        self._waiting: dict[str, set[trio.Event]] = {}
+        # In the order they came, so that a seeded schedule repeats itself: sets of objects have none.
+        self._workers: dict[Worker, None] = {}
+        self._waiting: dict[str, dict[trio.Event, None]] = {}
 
     def join(self, worker: Worker) -> None:
-        self._workers.add(worker)
+        self._workers[worker] = None
 
     def leave(self, worker: Worker) -> None:
-        self._workers.discard(worker)
+        self._workers.pop(worker, None)
 
     def publish(self, changes: Changes) -> None:
         """Tell everybody what a commit changed. Called right after it, without a checkpoint between."""
@@ -54,9 +60,15 @@ class Hub:
                 self._wake(run.run_id)
         self._board.changed(changes)
 
-    def ring(self) -> None:
+    def ring(self, *, but: Worker | None = None) -> None:
         for worker in self._workers:
-            worker.ring()
+            if worker is not but:
+                worker.ring()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in hand of anyone in this runtime."""
+        return all(worker.is_idle for worker in self._workers)
 
     def revoke(self, tokens: Collection[str]) -> None:
         for worker in self._workers:
@@ -88,12 +100,12 @@ class Hub:
     def expect(self, run_id: str) -> trio.Event:
         """An event that is set when the run has ended. Give it back with `forget`."""
         event = trio.Event()
-        self._waiting.setdefault(run_id, set()).add(event)
+        self._waiting.setdefault(run_id, {})[event] = None
         return event
 
     def forget(self, run_id: str, event: trio.Event) -> None:
         waiting = self._waiting.get(run_id)
         if waiting is not None:
-            waiting.discard(event)
+            waiting.pop(event, None)
             if not waiting:
                 del self._waiting[run_id]

@@ -252,6 +252,11 @@ class Runtime:
         return await self._open().store.reads.check()
 
 
+def engine_of(runtime: Runtime) -> Engine:
+    """For trio_workflow.testing."""
+    return runtime._engine
+
+
 def _limit(limit: int) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
         raise OptionError(f"limit must be a whole number >= 1, not {limit!r}")

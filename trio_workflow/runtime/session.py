@@ -45,6 +45,7 @@ class Session:
         self._stop = trio.Event()
         self._has_scheduled = trio.Event()
         self._pause = FIRST_PAUSE
+        self._was_busy = False  # when the store last answered
 
     def ring(self) -> None:
         """There may be something to do."""
@@ -63,6 +64,7 @@ class Session:
 
     @property
     def is_idle(self) -> bool:
+        """Whether nothing is in hand: no executor runs, and no outcome waits to be stored."""
         return self.crew.running.value == 0 and not self.crew.outbox
 
     async def run(self, scheduler: Callable[[], Awaitable[None]], started: Callable[[], None]) -> None:
@@ -88,10 +90,13 @@ class Session:
             with trio.CancelScope(shield=True):
                 await self._wind_down()
             engine.hub.leave(self)
+            if not self.is_idle:
+                engine.hub.ring()
             engine.off_end(self._end)
             engine.sessions.value -= 1
             self.is_over.set()
 
+    @trio.lowlevel.enable_ki_protection
     async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:
         """Run a task of ours, shielded; its error is the engine's."""
         with trio.CancelScope(shield=True) as scope:
@@ -114,17 +119,18 @@ class Session:
 
     def _end(self) -> None:
         self.stop_accepting()
+        if self._engine.is_dead:  # no executor may get another step
+            self.crew.cancel_all(Reason.CRASHED)
         self._stop.set()
 
     async def _wind_down(self) -> None:
         self.stop_accepting()
-        is_dead = self._engine.is_killed or self._engine.crash is not None
-        if not is_dead and self.interrupt is None:
+        if not self._engine.is_dead and self.interrupt is None:
             with trio.move_on_after(self._engine.config.shutdown_grace):
                 await self.crew.running.wait_value(0)
-        self.crew.cancel_all(Reason.CRASHED if is_dead else Reason.STOPPED)
+        self.crew.cancel_all(Reason.CRASHED if self._engine.is_dead else Reason.STOPPED)
         await self.crew.running.wait_value(0)
-        if not is_dead:
+        if not self._engine.is_dead:
             with trio.move_on_after(LAST_WRITE):
                 await self._has_scheduled.wait()
         for scope in self._scopes:
@@ -148,6 +154,9 @@ class Session:
             return None
         self._engine.note_store(None)
         self._pause = FIRST_PAUSE
+        if self._was_busy and self.is_idle:
+            self._engine.hub.ring(but=self)  # who waits until nothing is in hand may look
+        self._was_busy = not self.is_idle
         return started
 
     async def wait_for_bell(self, until: float | None) -> None:

@@ -7,7 +7,13 @@ from collections.abc import Collection
 import attrs
 import trio
 
-from trio_workflow.errors import ConfigError, RuntimeClosedError, StoreUnavailableError, WorkflowError
+from trio_workflow.errors import (
+    ConfigError,
+    RuntimeClosedError,
+    StoreLostError,
+    StoreUnavailableError,
+    WorkflowError,
+)
 from trio_workflow.model.payload import require_name
 from trio_workflow.runtime.config import seconds
 from trio_workflow.runtime.engine import Engine
@@ -72,35 +78,24 @@ class Workers:
         async with trio.open_nursery() as nursery:
             session = self._session = Session(self._engine, nursery, queues)
             keep = self._engine.config.keep_finished
-            with trio.CancelScope() as pruning:
-                if keep is not None:
-                    nursery.start_soon(_prune_always, self._engine, keep, pruning)
-                await session.run(lambda: _work(session, interval, max_cycles), task_status.started)
+            pruning = trio.CancelScope()
+            if keep is not None:
+                nursery.start_soon(_prune_always, self._engine, keep, pruning)
+            await session.run(lambda: _work(session, interval, max_cycles), task_status.started)
             pruning.cancel()
         _raise_what_ended(self._engine, session)
 
     async def cycle(self) -> CycleResult:
         engine = self._engine
-        async with trio.open_nursery() as nursery:
-            session = Session(engine, nursery, cap=engine.config.max_workers)
-            failure: list[StoreUnavailableError] = []
-            await session.run(lambda: _one_cycle(session, failure), lambda: None)
+        failure: list[StoreUnavailableError] = []
+        with engine.hears_of_others(engine.config.poll_interval):
+            async with trio.open_nursery() as nursery:
+                session = Session(engine, nursery, cap=engine.config.max_workers)
+                await session.run(lambda: _one_cycle(session, failure), lambda: None)
         _raise_what_ended(engine, session)
         if failure:
             raise failure[0]
-        if engine.is_closed:
-            raise RuntimeClosedError("the workflow runtime was closed during the cycle")
-        ends = session.desk.ends
-        ends["canceled"] += session.crew.dropped
-        return CycleResult(
-            refreshed=session.desk.refreshed,
-            processed=ends.total(),
-            succeeded=ends["succeeded"],
-            retried=ends["retried"],
-            failed=ends["failed"],
-            canceled=ends["canceled"],
-            released=ends["released"],
-        )
+        return _result(engine, session)
 
     async def drain(self) -> None:
         """The session starts nothing new; returns when it is over."""
@@ -152,9 +147,67 @@ async def _prune_always(engine: Engine, keep: float, scope: trio.CancelScope) ->
         while True:
             try:
                 await prune(engine, keep)
-            except (StoreUnavailableError, RuntimeClosedError) as error:
+            except StoreLostError as error:
+                engine.crash_from(error)
+                return
+            except Exception as error:  # also what an artifact store of the user's raises: tried again later
                 logger.warning("ended runs could not be removed: %s", error)
             await trio.sleep(min(60.0, max(1.0, keep / 10)))
+
+
+async def work_until_idle(engine: Engine) -> CycleResult:
+    """For tests: work until nothing is in hand of this runtime and nothing will be without help from outside.
+
+    What other sessions of the runtime have in hand is waited for. Raises what a cycle raises, but a store
+    that cannot be written is waited for.
+    """
+    with engine.hears_of_others(engine.config.poll_interval):
+        async with trio.open_nursery() as nursery:
+            session = Session(engine, nursery)
+            await session.run(lambda: _until_idle(engine, session), lambda: None)
+    _raise_what_ended(engine, session)
+    return _result(engine, session)
+
+
+async def _until_idle(engine: Engine, session: Session) -> None:
+    """The scheduler of work_until_idle: until nothing is in hand and there is no date to wait for.
+
+    A lease in the store may be a dead runtime's, or a live one's, which is renewed for ever. Those of the
+    dead run out by the date that was the last when this runtime came to rest: past it none is waited for.
+    """
+    patience: int | None = None
+    while session.is_accepting or not session.is_idle:
+        session.bell.value = False
+        refreshed = session.desk.refreshed
+        started = await session.exchange(claim=session.is_accepting)
+        if started is None or session.crew.outbox:
+            continue
+        if started or session.desk.refreshed > refreshed:
+            patience = None
+        if not engine.hub.is_idle:
+            await session.wait_for_bell(session.desk.due)
+            continue
+        patience = session.desk.leases_end if patience is None else patience
+        due = session.desk.due_within(patience)
+        if due is None:
+            return
+        await session.wait_for_bell(due)
+
+
+def _result(engine: Engine, session: Session) -> CycleResult:
+    if engine.is_closed:
+        raise RuntimeClosedError("the workflow runtime was closed while it was working")
+    ends = session.desk.ends
+    ends["canceled"] += session.crew.dropped
+    return CycleResult(
+        refreshed=session.desk.refreshed,
+        processed=ends.total(),
+        succeeded=ends["succeeded"],
+        retried=ends["retried"],
+        failed=ends["failed"],
+        canceled=ends["canceled"],
+        released=ends["released"],
+    )
 
 
 def _raise_what_ended(engine: Engine, session: Session) -> None:

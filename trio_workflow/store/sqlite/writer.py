@@ -13,7 +13,6 @@ The hard part is a leader that meets a locked database: it lets go of what it to
 cancelled meanwhile can leave, and those who came (a renewal, say) join before the next try.
 """
 
-import random
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -25,6 +24,7 @@ import trio
 from trio_workflow.clock import Clock
 from trio_workflow.errors import RuntimeClosedError, StoreLostError, StoreUnavailableError, WorkflowError
 from trio_workflow.offload import Offload
+from trio_workflow.source import SOURCE
 from trio_workflow.store.sqlite.connections import LOCK_WAIT
 from trio_workflow.store.sqlite.faults import explain, is_busy
 from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
@@ -214,7 +214,7 @@ class Writer:
         """Take the write lock; False if another connection holds it."""
         try:
             # Jittered, so that processes that wait for each other do not do so in step.
-            self._conn.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT * 1000 * random.uniform(0.5, 1.5))}")
+            self._conn.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT * 1000 * (0.5 + SOURCE.roll()))}")
             self._conn.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if is_busy(error):

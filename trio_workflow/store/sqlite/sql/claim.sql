@@ -1,5 +1,5 @@
 -- name: leased_by_queue
-SELECT queue, count(*) AS running, min(expires_at) AS expires_at
+SELECT queue, count(*) AS running, min(expires_at) AS first_expiry, max(expires_at) AS last_expiry
 FROM steps INDEXED BY steps_leased WHERE status = 'running' GROUP BY queue
 
 -- name: first_group

@@ -6,7 +6,7 @@ Cost: in proportion to the queues and kinds that have due steps, and to what is 
 claimed now are skipped a whole (queue, kind) at a time, and delayed ones are not in the index at all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
@@ -34,20 +34,22 @@ def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimA
     claims = _lease(book, request, chosen, new_token) if chosen else ()
     hall.note_starts(chosen)
     changes = book.close()
-    due = _next_due(tx, request, hall, leased, changes.due)
+    turns_at = _first(changes.due, tx.one("next_delayed")[0], *hall.limited.values())
     return ClaimAnswer(
         claims=claims,
         refreshed=refreshed,
-        changes=attrs.evolve(changes, due=due),
+        changes=attrs.evolve(changes, due=_first(turns_at, *_expiries(tx, request, leased))),
         limits={queue: hall.config(queue).max_workers for queue in chosen},
         limited=tuple(sorted(hall.limited)),
         held_back=tuple(sorted(hall.held_back)),
         unclaimed_kinds=tuple(sorted(hall.unclaimed_kinds)),
+        turns_at=turns_at,
+        leases_end=max((lease.last_expiry for lease in leased.values()), default=None),
     )
 
 
 def _leased(tx: Tx) -> dict[str, Leased]:
-    return {queue: Leased(running, expires_at) for queue, running, expires_at in tx.all("leased_by_queue")}
+    return {queue: Leased(*counts) for queue, *counts in tx.all("leased_by_queue")}
 
 
 def fall_due(book: Book) -> None:
@@ -87,15 +89,11 @@ def _lease(
     )
 
 
-def _next_due(
-    tx: Tx, request: ClaimRequest, hall: Hall, leased: Mapping[str, Leased], due: int | None
-) -> int | None:
-    """When something falls due by itself: a delayed step, a token, an expiry. Microseconds."""
-    delayed = tx.one("next_delayed")[0]
-    # An expiry that has passed is a lease the asker was spared: that is looked at again a little later.
-    expiries = (
-        lease.expires_at if lease.expires_at > tx.now else tx.now + request.lease // 12
-        for lease in leased.values()
-    )
-    dates = [due, delayed, *hall.limited.values(), *expiries]
+def _expiries(tx: Tx, request: ClaimRequest, leased: Mapping[str, Leased]) -> Iterator[int]:
+    """One that has passed is of a lease the asker was spared: that is looked at again a little later."""
+    for lease in leased.values():
+        yield lease.first_expiry if lease.first_expiry > tx.now else tx.now + request.lease // 12
+
+
+def _first(*dates: int | None) -> int | None:
     return min((date for date in dates if date is not None), default=None)

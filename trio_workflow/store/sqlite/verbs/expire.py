@@ -19,10 +19,11 @@ EXPIRED_AT_ONCE = 1000  # per queue and transaction; the rest follow in the next
 
 @attrs.frozen
 class Leased:
-    """A queue's leases: how many, and the first expiry in microseconds."""
+    """A queue's leases: how many, and the first and last expiry in microseconds."""
 
     running: int
-    expires_at: int
+    first_expiry: int
+    last_expiry: int
 
 
 def expire(book: Book, request: ClaimRequest, leased: dict[str, Leased]) -> int:
@@ -31,7 +32,7 @@ def expire(book: Book, request: ClaimRequest, leased: dict[str, Leased]) -> int:
     rows = [
         row
         for queue, lease in leased.items()
-        if lease.expires_at <= tx.now
+        if lease.first_expiry <= tx.now
         for row in tx.all(
             "expired", {"queue": queue, "now": tx.now, "limit": EXPIRED_AT_ONCE + len(request.spared)}
         )
