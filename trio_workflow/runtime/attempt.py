@@ -7,14 +7,13 @@ nothing. Only KeyboardInterrupt and SystemExit are nobody's outcome: they are an
 
 import math
 from contextlib import nullcontext
-from typing import cast
 
 import attrs
 import trio
 
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.model.outcome import Failed, LeaseLost, Outcome, Released
-from trio_workflow.runtime.failures import failure_of, timeout_failure
+from trio_workflow.runtime.failures import failure_of, is_a, leaves_of, timeout_failure
 from trio_workflow.runtime.holding import Holding, Reason
 from trio_workflow.runtime.registry import Registry
 from trio_workflow.runtime.user_code import call
@@ -66,11 +65,4 @@ def _outcome_of(reason: Reason, max_lost: int) -> Outcome | None:
 
 
 def _interrupt_in(error: BaseException) -> BaseException | None:
-    stack = [error]
-    while stack:
-        found = stack.pop()
-        if isinstance(found, KeyboardInterrupt | SystemExit):
-            return found
-        if isinstance(found, BaseExceptionGroup):
-            stack.extend(cast("BaseExceptionGroup[BaseException]", found).exceptions)
-    return None
+    return next((leaf for leaf in leaves_of(error) if is_a(leaf, KeyboardInterrupt, SystemExit)), None)

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
-from typing import cast
+from typing import Any
 
 from trio_workflow.errors import OutputError, StepFailure
 from trio_workflow.model.outcome import Failure
@@ -13,9 +13,18 @@ TRACEBACK_LENGTH = 16_000
 
 
 def failure_of(error: BaseException) -> Failure:
+    """The failure to store, whatever was raised; user exceptions may break even the look at them."""
+    try:
+        return _told(error)
+    except Exception as broken:
+        name, why = type(error).__name__, type(broken).__name__
+        return Failure(code="executor_error", message=clean_text(f"{name} (looking at it raised {why})"))
+
+
+def _told(error: BaseException) -> Failure:
     """In a group the step failures decide: one permanent makes it permanent, else the first, with the longest
     delay. Without any, an error of ours about the output decides, else it is an executor error."""
-    leaves = list(_leaves(error))
+    leaves = list(leaves_of(error))
     chosen = [leaf for leaf in leaves if isinstance(leaf, StepFailure)]
     if chosen:
         return _of_step_failures(error, chosen)
@@ -31,15 +40,23 @@ def timeout_failure(seconds: float) -> Failure:
     )
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
     """Without recursion: groups may be nested as deep as user code likes."""
     stack = [error]
     while stack:
         found = stack.pop()
-        if isinstance(found, BaseExceptionGroup):
-            stack.extend(reversed(cast("BaseExceptionGroup[BaseException]", found).exceptions))
+        if is_a(found, BaseExceptionGroup):
+            stack.extend(reversed(_EXCEPTIONS.__get__(found)))
         else:
             yield found
+
+
+_EXCEPTIONS: Any = BaseExceptionGroup.exceptions  # the base class's own, whatever a subclass makes of it
+
+
+def is_a(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """By its type: isinstance asks the object's own __class__, which user code may have broken."""
+    return issubclass(type(error), kinds)
 
 
 def _of_step_failures(error: BaseException, chosen: list[StepFailure]) -> Failure:
