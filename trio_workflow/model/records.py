@@ -43,7 +43,10 @@ class StepError:
     retryable: bool
     details: Any
     occurred_at: datetime
-    traceback: str
+    traceback: str = attrs.field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" if self.message else self.code
 
 
 @attrs.frozen(kw_only=True)
