@@ -72,7 +72,7 @@ async def test_a_success_stores_result_records_and_artifacts(bench: Bench) -> No
         ("books", "1", '"one"'),
         ("books", "2", '"two"'),
     ]
-    assert [(found.id, found.body, found.metadata) for found in result.artifacts][0] == (
+    assert next((found.id, found.body, found.metadata) for found in result.artifacts) == (
         "small",
         b"small",
         {"a": "b"},

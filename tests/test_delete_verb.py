@@ -147,9 +147,7 @@ async def test_two_sweepers_never_delete_what_belongs_to_a_run_that_is_there(ben
 
 async def test_only_an_ended_run_can_be_deleted(bench: Bench) -> None:
     await bench.create(run("r", "a"))
-    with pytest.raises(
-        RunStateError, match=r'^run "r" is pending: only a run that has ended can be deleted$'
-    ):
+    with pytest.raises(RunStateError, match=r'^run "r" is pending: only a run that has ended'):
         await bench.store.delete_run("r")
     with pytest.raises(RunNotFoundError, match=r'^run "none" not found$'):
         await bench.store.delete_run("none")

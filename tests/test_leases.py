@@ -1,226 +1,401 @@
-"""Leases: renewed, lost, spared, and worth nothing once their token is gone."""
+"""Leases: renewed while a step runs, fenced when they are lost, and never held by two at once."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
-from store_kit import LEASE, PERMANENT, SECOND, Bench, jump, names, open_bench, run, step
+import trio
+from stories import (
+    Switch,
+    define,
+    ended,
+    error_of,
+    one_step,
+    opened,
+    opened_quietly,
+    outcomes,
+    status,
+    working,
+)
+from trio.testing import MockClock
 
-from trio_workflow.model.changes import Claim, Renewal
-from trio_workflow.model.outcome import Released
-from trio_workflow.model.records import Progress
-from trio_workflow.model.status import AttemptOutcome
+from trio_workflow import (
+    QueueConfig,
+    Retryable,
+    RetryPolicy,
+    RunBuilder,
+    RuntimeClosedError,
+    StepContext,
+    executor,
+)
+from trio_workflow.testing import crash
 
-
-async def leased(bench: Bench) -> Claim:
-    await bench.create(run("r", "a", step("other", kind="o")))
-    return (await bench.claim())["a"]
-
-
-def renewal(claim: Claim, progress: str | None = None) -> Renewal:
-    return Renewal(step_key=claim.step_key, token=claim.token, progress=progress)
-
-
-async def expiry(bench: Bench) -> int | None:
-    [(found,)] = bench.rows("SELECT expires_at FROM steps WHERE id = 'a'")
-    assert found is None or isinstance(found, int)
-    return found
-
-
-async def lose(bench: Bench, claim: Claim, how: str) -> None:
-    """The lease is lost; whoever holds the step now has another token."""
-    match how:
-        case "released":
-            await bench.end(claim, Released())
-        case "ended":
-            await bench.end(claim)
-        case "failed":
-            await bench.end(claim, PERMANENT)
-        case "canceled":
-            await bench.store.cancel_run("r")
-        case "expired":
-            jump(LEASE / SECOND)
-            await bench.ask(0)
-        case "taken over":
-            jump(LEASE / SECOND)
-            assert list(await bench.claim()) == ["a"]
+LEASE = 30.0
 
 
-LOST = ["released", "ended", "failed", "canceled", "expired", "taken over"]
+@executor("noop")
+async def noop(step: StepContext) -> None: ...
 
 
-async def test_a_renewed_lease_runs_on_from_now(bench: Bench) -> None:
-    claim = await leased(bench)
-    jump(20)
-    assert await bench.store.renew([renewal(claim)], LEASE) == {claim.token}
-    assert await expiry(bench) == bench.now() + LEASE
-    jump(20)
-    assert await bench.claim() == {}
-    assert await bench.store.holds([(claim.step_key, claim.token)]) == {claim.token}
+async def test_a_step_of_hours_keeps_its_lease(tmp_path: Path, autojump_clock: MockClock) -> None:
+    @executor("long")
+    async def long(step: StepContext) -> str:
+        await trio.sleep(3 * 3600)
+        return "done"
+
+    async with opened(tmp_path) as one, opened(tmp_path, poll_interval=5) as two:
+        define(one, long)
+        define(two, long)
+        run = await one.start_run("p")
+        async with working(one):
+            await trio.sleep(1)
+            async with working(two):
+                await run.wait()
+        assert await outcomes(one, run.id) == ["succeeded"]
+        found = one.statistics()
+        assert found.renewals == pytest.approx(3 * 3600 / 10, abs=3)
+        assert found.lost_leases == 0
+        assert trio.current_time() == pytest.approx(3 * 3600, abs=1)
 
 
-async def test_a_renewal_stores_progress_and_keeps_it_when_none_is_told(bench: Bench) -> None:
-    claim = await leased(bench)
-    await bench.store.renew([renewal(claim, '{"done":1,"total":2,"message":"half"}')], LEASE)
-    await bench.store.renew([renewal(claim)], LEASE)
-    found = await bench.store.reads.step("r", "a")
-    assert found is not None
-    assert found.progress == Progress(done=1, total=2, message="half")
+async def test_a_lease_is_shown_while_it_lasts(tmp_path: Path, autojump_clock: MockClock) -> None:
+    @executor("long")
+    async def long(step: StepContext) -> None:
+        assert (step.lease.expires_at - step.lease.acquired_at).total_seconds() == LEASE
+        assert (step.lease.acquired_at, step.lease.worker_id) == (step.now, "w1")
+        await trio.sleep(100)
+
+    async with opened(tmp_path, worker_id="w1") as rt:
+        define(rt, long)
+        run = await rt.start_run("p")
+        async with working(rt):
+            await trio.sleep(95)
+            step = await rt.step(run.id, "s")
+            assert step is not None
+            assert step.lease is not None
+            assert (step.lease.expires_at - step.lease.acquired_at).total_seconds() == pytest.approx(120)
+            assert (step.lease.worker_id, step.attempt) == ("w1", 1)
+            await run.wait()
+        step = await rt.step(run.id, "s")
+        assert step is not None
+        assert step.lease is None
 
 
-async def test_the_progress_of_an_attempt_is_gone_with_the_next(bench: Bench) -> None:
-    claim = await leased(bench)
-    await bench.store.renew([renewal(claim, '{"done":1}')], LEASE)
-    await bench.end(claim, Released())
-    assert (await bench.claim())["a"].step.progress is None
+# --- the store cannot be written -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", LOST)
-async def test_a_lost_lease_is_not_renewed(bench: Bench, how: str) -> None:
-    claim = await leased(bench)
-    await lose(bench, claim, how)
-    before = bench.rows("SELECT * FROM steps")
-    jump(1)
-    assert await bench.store.renew([renewal(claim, '{"done":1}')], LEASE) == frozenset()
-    assert bench.rows("SELECT * FROM steps") == before
-    assert await bench.is_sound()
-
-
-@pytest.mark.parametrize("how", LOST)
-async def test_a_lost_lease_saves_nothing(bench: Bench, how: str) -> None:
-    claim = await leased(bench)
-    await lose(bench, claim, how)
-    assert not await bench.store.save(claim.step_key, claim.token, "1")
-    assert bench.rows("SELECT * FROM checkpoints") == []
-
-
-@pytest.mark.parametrize("how", LOST)
-async def test_a_lost_lease_does_not_hold(bench: Bench, how: str) -> None:
-    claim = await leased(bench)
-    await lose(bench, claim, how)
-    assert await bench.store.holds([(claim.step_key, claim.token)]) == frozenset()
-
-
-@pytest.mark.parametrize("how", LOST)
-async def test_a_lost_lease_completes_nothing(bench: Bench, how: str) -> None:
-    claim = await leased(bench)
-    await lose(bench, claim, how)
-    before = bench.rows("SELECT * FROM steps")
-    assert (await bench.end(claim)).ended == {}
-    assert (await bench.end(claim, PERMANENT)).ended == {}
-    assert (await bench.end(claim, Released())).ended == {}
-    assert bench.rows("SELECT * FROM steps") == before
-    assert await bench.is_sound()
-
-
-async def test_of_several_renewals_those_that_hold_are_answered(bench: Bench) -> None:
-    await bench.create(run("r", "a", "b"))
-    claims = await bench.claim()
-    await bench.end(claims["a"], Released())
-    renewed = await bench.store.renew([renewal(claim) for claim in claims.values()], LEASE)
-    assert renewed == {claims["b"].token}
-    held = await bench.store.holds([(claim.step_key, claim.token) for claim in claims.values()])
-    assert held == renewed
-
-
-async def test_a_checkpoint_is_there_for_the_next_attempt_and_the_last_one_wins(bench: Bench) -> None:
-    claim = await leased(bench)
-    assert claim.saved is None
-    assert await bench.store.save(claim.step_key, claim.token, "1")
-    assert await bench.store.save(claim.step_key, claim.token, "2")
-    await bench.end(claim, Released())
-    assert (await bench.claim())["a"].saved == "2"
-
-
-async def test_an_expired_lease_is_taken_back_and_may_be_leased_in_the_same_claim(bench: Bench) -> None:
-    old = await leased(bench)
-    jump(LEASE / SECOND)
-    answer = await bench.ask()
-    assert (answer.refreshed, names(answer.claims)) == (1, ["a"])
-    assert answer.changes.revoked == (old.token,)
-    assert answer.claims[0].step.attempt == 2
-    result = await bench.store.reads.result("r", "a")
-    assert result is not None
-    assert [attempt.outcome for attempt in result.attempts] == [AttemptOutcome.LEASE_LOST, None]
-    assert await bench.is_sound()
-
-
-async def test_a_lease_is_not_expired_a_microsecond_too_early(bench: Bench) -> None:
-    await leased(bench)
-    jump(LEASE / SECOND - 0.000_001)
-    assert (await bench.ask()).refreshed == 0
-    jump(0.000_001)
-    assert (await bench.ask()).refreshed == 1
-
-
-async def test_a_claim_that_must_not_expire_leases_does_not(bench: Bench) -> None:
-    await leased(bench)
-    jump(1000)
-    answer = await bench.ask(expire=False)
-    assert (answer.refreshed, answer.claims) == (0, ())
-
-
-async def test_a_spared_lease_is_not_expired_and_the_others_are(bench: Bench) -> None:
-    await bench.create(run("r", "a", "b"))
-    claims = await bench.claim()
-    jump(LEASE / SECOND)
-    answer = await bench.ask(spared=frozenset({claims["a"].token}))
-    assert names(answer.claims) == ["b"]
-    assert answer.changes.due == bench.now() + LEASE // 12  # looked at again soon
-    assert await bench.store.holds([(claims["a"].step_key, claims["a"].token)])
-
-
-async def test_spared_leases_do_not_hide_expired_ones_behind_them(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+async def test_a_worker_that_cannot_renew_cancels_before_another_may_start(
+    tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    monkeypatch.setattr("trio_workflow.store.sqlite.verbs.expire.EXPIRED_AT_ONCE", 2)
-    await bench.create(run("r", *"abcdef"))
-    mine = await bench.claim(3)
-    jump(1)
-    await bench.claim(3)
-    jump(LEASE / SECOND)
-    spared = frozenset(claim.token for claim in mine.values())
-    assert [(await bench.ask(0, spared=spared)).refreshed for _ in range(3)] == [2, 1, 0]
+    """Both have the same worker id: nothing depends on it."""
+    spans: list[tuple[str, float]] = []
+
+    @executor("work")
+    async def work(step: StepContext) -> str:
+        spans.append((f"start {step.attempt}", trio.current_time()))
+        try:
+            await trio.sleep(600)
+        finally:
+            spans.append((f"end {step.attempt}", trio.current_time()))
+        return f"attempt {step.attempt}"
+
+    switch = Switch(tmp_path)
+    async with opened(tmp_path, store=switch) as one, opened(tmp_path, poll_interval=1) as two:
+        define(one, work)
+        define(two, work)
+        run = await two.start_run("p")
+        async with working(one):
+            await trio.sleep(12)  # renewed at 10: confirmed until 40
+            async with working(two):
+                switch.is_down = True
+                await trio.sleep(100)
+                switch.is_down = False
+                await run.wait()
+        (first, at), (left, cancelled), (second, taken), *_ = spans
+        assert (first, left, second) == ("start 1", "end 1", "start 2")
+        assert at == pytest.approx(0, abs=0.01)
+        assert cancelled == pytest.approx(40, abs=0.01)
+        assert cancelled <= 40 <= taken <= 42
+        assert await outcomes(two, run.id) == ["lease_lost", "succeeded"]
+        assert (await ended(two, run.id)).value() == "attempt 2"
 
 
-async def test_another_process_does_not_spare_it(bench: Bench) -> None:
-    claim = await leased(bench)
-    jump(LEASE / SECOND)
-    async with open_bench(bench.path) as second:
-        jump(LEASE / SECOND)  # its clock begins at the latest time in the store
-        assert list(await second.claim()) == ["a"]
-    assert await bench.store.holds([(claim.step_key, claim.token)]) == frozenset()
+async def test_an_outage_shorter_than_the_lease_costs_nothing(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    @executor("work")
+    async def work(step: StepContext) -> None:
+        await trio.sleep(25)
+
+    switch = Switch(tmp_path)
+    async with opened(tmp_path, store=switch) as rt:
+        define(rt, work)
+        run = await rt.start_run("p")
+        async with working(rt):
+            await trio.sleep(12)
+            switch.is_down = True
+            await trio.sleep(27)  # it ends meanwhile: the outcome waits for the store
+            assert (await rt.result(run.id, "s")) is None
+            switch.is_down = False
+            await run.wait()
+        assert await outcomes(rt, run.id) == ["succeeded"]
+        assert trio.current_time() < 41
 
 
-async def test_a_step_that_lost_too_many_leases_fails_and_takes_its_dependents_along(bench: Bench) -> None:
-    await bench.create(run("r", "a", step("b", "a"), step("c", "a?")))
-    for _ in range(2):
-        assert list(await bench.claim(max_lost=3)) == ["a"]
-        jump(LEASE / SECOND)
-    await bench.ask(0)
-    assert list(await bench.claim()) == ["a"]
-    jump(LEASE / SECOND)
-    answer = await bench.ask(0, max_lost=3)
-    assert answer.refreshed == 1
-    assert await bench.statuses() == {"a": "failed", "b": "canceled", "c": "ready"}
-    found = await bench.store.reads.step("r", "a")
-    assert found is not None
-    assert found.error is not None
-    assert (found.error.code, found.error.retryable) == ("lease_lost", False)
-    assert "3 times" in found.error.message
-    assert await bench.is_sound()
+async def test_what_a_zombie_hands_in_changes_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    @executor("work")
+    async def work(step: StepContext) -> str:
+        if step.attempt > 1:
+            await trio.sleep(200)
+            assert step.saved(str) == "in time"
+            return "fresh"
+        await step.save("in time")
+        with trio.CancelScope(shield=True):
+            await trio.sleep(100)  # loses its lease meanwhile
+            await step.save("by a zombie")
+            step.record("pages", "z", 1)
+            step.artifact("a", "text/plain", b"z")
+            step.progress(99)
+            step.emit("child", kind="work")
+            await trio.sleep(20)
+        return "zombie"
+
+    switch = Switch(tmp_path)
+    async with opened(tmp_path, store=switch) as one, opened(tmp_path, poll_interval=1) as two:
+        define(one, work)
+        define(two, work)
+        run = await two.start_run("p")
+        async with working(one):
+            await trio.sleep(5)
+            switch.is_down = True
+            async with working(two):
+                await trio.sleep(60)
+                switch.is_down = False
+                await trio.sleep(20)  # the zombie still runs, beside its successor
+                assert one.statistics().running == two.statistics().running == 1
+                await trio.sleep(60)
+                assert one.statistics().running == 0
+                assert await status(one, run.id) == "running"
+                assert (await run.wait()).status == "succeeded"
+        result = await ended(two, run.id)
+        assert await outcomes(two, run.id) == ["lease_lost", "succeeded"]
+        assert (result.value(), result.records, result.artifacts, result.emitted_ids) == ("fresh", (), (), ())
+        assert len(await two.steps(run.id)) == 1
 
 
-async def test_a_step_that_was_allowed_to_fail_is_excused_when_it_is_abandoned(bench: Bench) -> None:
-    await bench.create(run("r", step("a", allow_failure=True)))
-    await bench.claim()
-    jump(LEASE / SECOND)
-    await bench.ask(0, max_lost=1)
-    assert await bench.run_status() == "succeeded"
-    assert await bench.is_sound()
+# --- executors that do not co-operate --------------------------------------------------------------------
 
 
-async def test_lost_leases_do_not_use_up_attempts(bench: Bench) -> None:
-    await bench.create(run("r", "a"))
-    for _ in range(5):
-        await bench.claim()
-        jump(LEASE / SECOND)
-        await bench.ask(0, max_lost=99)
-    assert bench.rows("SELECT attempt, charged, lost, status FROM steps") == [(5, 0, 5, "ready")]
+async def test_a_completion_after_the_expiry_counts_while_nobody_has_taken_the_step(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    @executor("block")
+    async def block(step: StepContext) -> str:
+        autojump_clock.jump(100)  # blocks the event loop past the lease, and returns without a checkpoint
+        return "late"
+
+    async with opened(tmp_path) as rt:
+        define(rt, block)
+        run = await rt.start_run("p")
+        async with working(rt):
+            await run.wait()
+        assert (await ended(rt, run.id)).value() == "late"
+        assert await outcomes(rt, run.id) == ["succeeded"]
+
+
+async def test_an_executor_that_blocks_past_its_lease_is_cancelled_at_its_next_checkpoint(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    reached: list[int] = []
+
+    @executor("block")
+    async def block(step: StepContext) -> str:
+        if step.attempt == 1:
+            autojump_clock.jump(100)
+            await trio.sleep(1)
+        reached.append(step.attempt)
+        return "done"
+
+    async with opened(tmp_path) as rt:
+        define(rt, block)
+        run = await rt.start_run("p")
+        async with working(rt):
+            await run.wait()
+        assert reached == [2]
+        assert await outcomes(rt, run.id) == ["lease_lost", "succeeded"]
+        assert rt.statistics().lost_leases == 1
+
+
+async def test_one_that_swallows_the_loss_of_its_lease_has_not_succeeded(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    @executor("stubborn")
+    async def stubborn(step: StepContext) -> str:
+        if step.attempt > 1:
+            return "second"
+        autojump_clock.jump(100)
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            return "first"
+        raise AssertionError
+
+    async with opened(tmp_path) as rt:
+        define(rt, stubborn)
+        run = await rt.start_run("p")
+        async with working(rt):
+            await run.wait()
+        assert (await ended(rt, run.id)).value() == "second"
+        assert await outcomes(rt, run.id) == ["lease_lost", "succeeded"]
+
+
+async def test_a_step_that_loses_its_lease_too_often_fails(tmp_path: Path, autojump_clock: MockClock) -> None:
+    @executor("block")
+    async def block(step: StepContext) -> None:
+        autojump_clock.jump(100)
+        await trio.sleep(1)
+
+    def start(run: RunBuilder) -> None:
+        run.step("after", kind="noop", depends_on=run.step("s", kind="block"))
+
+    async with opened(tmp_path, max_lost_leases=2) as rt:
+        define(rt, block, noop, graph=start)
+        run = await rt.start_run("p")
+        async with working(rt):
+            assert (await run.wait()).status == "failed"
+            assert await outcomes(rt, run.id) == ["lease_lost", "lease_lost"]
+            code, message = await error_of(rt, run.id)
+            assert (code, "2 times" in message) == ("lease_lost", True)
+            after = await rt.step(run.id, "after")
+            assert after is not None
+            assert (after.status, after.canceled_by) == ("canceled", "s")
+            await rt.retry_step(run.id, "s")  # with a fresh count
+            await run.wait()
+        assert await outcomes(rt, run.id) == ["lease_lost"] * 4
+
+
+# --- crashes ---------------------------------------------------------------------------------------------
+
+
+async def test_after_a_crash_another_runtime_takes_the_step_up(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    starts: list[float] = []
+
+    @executor("work")
+    async def work(step: StepContext) -> int:
+        starts.append(trio.current_time())
+        if step.attempt == 1:
+            await step.save({"page": 7})
+            await trio.sleep_forever()
+        return step.saved(dict[str, int])["page"]  # type: ignore[index]
+
+    async with opened(tmp_path, poll_interval=1) as two:
+        define(two, work)
+        run = await two.start_run("p")
+        async with working(two, queues=["other"]):  # a worker for something else is of no help
+            async with trio.open_nursery() as nursery, opened_quietly(tmp_path) as one:
+                define(one, work)
+                nursery.start_soon(one.start_workers)
+                await trio.sleep(25)
+                crash(one)
+            assert (await two.result(run.id, "s"), await status(two, run.id)) == (None, "running")
+        async with working(two):
+            await run.wait()
+        assert await outcomes(two, run.id) == ["lease_lost", "succeeded"]
+        assert (await ended(two, run.id)).value(int) == 7
+        assert starts[1] == pytest.approx(50, abs=1.1)  # renewed at 20, crashed at 25
+
+
+async def test_a_step_that_kills_its_process_does_not_loop_for_ever(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    @executor("kill")
+    async def kill(step: StepContext) -> None:
+        crash(running)
+        await trio.sleep_forever()
+
+    attempts = 0
+    while attempts < 10:
+        attempts += 1
+        async with opened_quietly(tmp_path, max_lost_leases=3) as running, trio.open_nursery() as nursery:
+            define(running, kill)
+            if attempts == 1:
+                await running.start_run("p", run_id="r")
+            nursery.start_soon(running.start_workers)
+            with suppress(RuntimeClosedError):  # it was killed again
+                assert (await running.wait("r")).status == "failed"
+                assert await outcomes(running, "r") == ["lease_lost"] * 3
+                nursery.cancel_scope.cancel()
+                break
+    assert attempts == 4
+
+
+async def test_attempts_of_one_step_never_overlap_while_stores_come_and_go(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Three runtimes lose and regain their store in turn; nobody runs a step beside another."""
+    running: list[str] = []
+    most = 0
+
+    @executor("work")
+    async def work(step: StepContext) -> None:
+        nonlocal most
+        running.append(step.idempotency_key)
+        most = max(most, running.count(step.idempotency_key))
+        try:
+            await trio.sleep(45)
+        finally:
+            running.remove(step.idempotency_key)
+
+    def start(run: RunBuilder) -> None:
+        for _ in range(6):
+            run.step(kind="work")
+
+    switches = [Switch(tmp_path) for _ in range(3)]
+    settings: dict[str, Any] = {
+        "poll_interval": 1,
+        "max_workers": 4,
+        "max_lost_leases": 99,
+        "queues": {"default": QueueConfig(8)},
+    }
+    async with (
+        opened(tmp_path, store=switches[0], **settings) as one,
+        opened(tmp_path, store=switches[1], **settings) as two,
+        opened(tmp_path, store=switches[2], **settings) as three,
+        trio.open_nursery() as nursery,
+    ):
+        for rt in (one, two, three):
+            define(rt, work, graph=start)
+            nursery.start_soon(rt.start_workers)
+        runs = [await one.start_run("p") for _ in range(3)]
+        for turn in range(12):
+            switches[turn % 3].is_down = True
+            await trio.sleep(40)
+            switches[turn % 3].is_down = False
+            await trio.sleep(15)
+        for run in runs:
+            assert (await run.wait()).status == "succeeded"
+            for step in await one.steps(run.id):
+                assert (await outcomes(one, run.id, step.id)).count("succeeded") == 1
+        nursery.cancel_scope.cancel()
+    assert most == 1
+
+
+async def test_a_lost_lease_is_not_charged_to_the_retry_budget(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    @executor("work")
+    async def work(step: StepContext) -> None:
+        if step.attempt in (1, 3):
+            autojump_clock.jump(100)
+            await trio.sleep(1)
+        raise Retryable("flaky")
+
+    async with opened(tmp_path) as rt:
+        define(rt, work, graph=one_step("work", retry=RetryPolicy(max_attempts=2)))
+        run = await rt.start_run("p")
+        async with working(rt):
+            await run.wait()
+        assert await outcomes(rt, run.id) == ["lease_lost", "retried", "lease_lost", "failed"]

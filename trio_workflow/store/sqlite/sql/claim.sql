@@ -5,9 +5,13 @@ FROM steps INDEXED BY steps_leased WHERE status = 'running' GROUP BY queue
 -- name: first_group
 SELECT queue, kind FROM steps WHERE status = 'ready' AND turn IS NOT NULL ORDER BY queue, kind LIMIT 1
 
--- name: next_group
+-- name: next_kind
 SELECT queue, kind FROM steps
-WHERE status = 'ready' AND turn IS NOT NULL AND (queue, kind) > (:queue, :kind) ORDER BY queue, kind LIMIT 1
+WHERE status = 'ready' AND turn IS NOT NULL AND queue = :queue AND kind > :kind ORDER BY kind LIMIT 1
+
+-- name: next_queue
+SELECT queue, kind FROM steps
+WHERE status = 'ready' AND turn IS NOT NULL AND queue > :queue ORDER BY queue, kind LIMIT 1
 
 -- name: candidates
 SELECT step_key, priority, turn FROM steps

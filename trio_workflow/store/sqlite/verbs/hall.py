@@ -76,7 +76,9 @@ class Hall:
                     groups.setdefault(queue, []).append(kind)
                 else:
                     self.unclaimed_kinds.add(kind)
-            row = self._tx.one("next_group", {"queue": queue, "kind": kind})
+            # Not as one comparison, (queue, kind) > (?, ?): SQLite would walk over all rows equal to that pair.
+            at = {"queue": queue, "kind": kind}
+            row = self._tx.one("next_kind", at) or self._tx.one("next_queue", at)
         return groups
 
     def _room(self, queue: str) -> int:
