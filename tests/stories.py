@@ -4,7 +4,7 @@ import itertools
 import math
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,11 @@ from trio_workflow import (
     Runtime,
     SQLiteStore,
     StepResult,
+    Store,
+    StoreUnavailableError,
     open_runtime,
 )
+from trio_workflow.clock import Clock
 
 AnyExecutor = Executor[..., Any]
 
@@ -47,6 +50,11 @@ async def opened(folder: Path, *, patience: float = 100_000, **settings: Any) ->
         async with open_runtime(config(folder, **settings)) as rt:
             yield rt
             assert await rt.check() == []
+
+
+def opened_quietly(folder: Path, **settings: Any) -> AbstractAsyncContextManager[Runtime]:
+    """An open runtime that is not looked at when its block ends: it will be crashed, or closed early."""
+    return open_runtime(config(folder, **settings))
 
 
 @asynccontextmanager
@@ -138,3 +146,38 @@ async def refused(
         await rt.start_run(package, run_id="r")
     assert await rt.workflow("r") is None
     assert (await rt.runs()).items == ()
+
+
+class Switch:
+    """A SQLite store that can be made unwritable, for everyone who opened it through this object."""
+
+    def __init__(self, folder: Path) -> None:
+        self._inner = SQLiteStore(folder / "engine.db", synchronous="OFF")
+        self.is_down = False
+
+    def open(self, clock: Clock) -> AbstractAsyncContextManager[Store]:
+        return self._open(clock)
+
+    @asynccontextmanager
+    async def _open(self, clock: Clock) -> AsyncIterator[Store]:
+        async with self._inner.open(clock) as store:
+            guarded: Any = _Guarded(store, self)
+            yield guarded
+
+
+class _Guarded:
+    def __init__(self, store: Store, switch: Switch) -> None:
+        self._store, self._switch = store, switch
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._store, name)
+        if name in ("reads", "statistics", "sever"):
+            return verb
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self._switch.is_down:
+                await trio.lowlevel.checkpoint()
+                raise StoreUnavailableError("the switch is off")
+            return await verb(*args, **kwargs)
+
+        return call

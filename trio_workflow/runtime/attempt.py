@@ -34,10 +34,14 @@ async def run_attempt(holding: Holding, context: StepContext, registry: Registry
     deadline = math.inf if timeout is None else trio.current_time() + timeout
     limit = nullcontext() if timeout is None else trio.CancelScope(deadline=deadline)
     raised: BaseException | None = None
+    has_run_out = False
     try:
         with holding.scope, limit:
-            await trio.lowlevel.checkpoint_if_cancelled()  # cancelled before it began: user code never runs
-            await call(registry.executor(context.kind), context)
+            try:
+                await trio.lowlevel.checkpoint_if_cancelled()  # cancelled before: user code never runs
+                await call(registry.executor(context.kind), context)
+            finally:
+                has_run_out = _has_struck(holding.expires)
     except BaseException as error:  # also a Cancelled that user code carried here from elsewhere
         raised = error
     # By the clock, not by the scope: one that blocks past its deadline is never told of it.
@@ -49,13 +53,25 @@ async def run_attempt(holding: Holding, context: StepContext, registry: Registry
         return Ended(Released(), interrupt)
     if holding.reason is not None:
         return Ended(_outcome_of(holding.reason, max_lost))
-    if holding.scope.cancelled_caught:
+    if holding.scope.cancelled_caught or has_run_out:
         return Ended(LeaseLost(max_lost))
     if timed_out and timeout is not None:
         return Ended(Failed(timeout_failure(timeout), timed_out=True, roll=SOURCE.roll()))
     if raised is not None:
         return Ended(Failed(failure_of(raised), roll=SOURCE.roll()))
     return Ended(context.product())
+
+
+def _has_struck(deadline: float) -> bool:
+    """Whether trio has cancelled the scope of this deadline, in which the caller stands.
+
+    A deadline that has only passed, under code that blocks, has interrupted nothing: trio cancels between
+    the steps of tasks, and takes a deadline off its list as it does.
+    """
+    now = trio.current_time()
+    if now < deadline:
+        return False
+    return now + trio.lowlevel.current_statistics().seconds_to_next_deadline > deadline + 1e-6
 
 
 def _outcome_of(reason: Reason, max_lost: int) -> Outcome | None:

@@ -11,7 +11,7 @@ import trio
 
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.model.changes import Claim
-from trio_workflow.model.outcome import Completion
+from trio_workflow.model.outcome import Completion, LeaseLost
 from trio_workflow.model.times import to_datetime
 from trio_workflow.runtime.attempt import Ended, run_attempt
 from trio_workflow.runtime.engine import Engine
@@ -61,6 +61,8 @@ class Crew:
         del self._contexts[holding.token]
         self._engine.slots.give_back(holding.claim.step.queue, holding.token)
         self.running.value -= 1
+        if holding.reason is None and isinstance(ended.outcome, LeaseLost):
+            self._engine.keeping.lost += 1  # noticed before the keeper could
         if ended.outcome is None:
             del self.holdings[holding.token]
             self.dropped += 1
