@@ -23,6 +23,7 @@ class StepMove:
     status: StepStatus
     outcome: AttemptOutcome | None = None
     failure: Failure | None = None
+    queue_wait: float | None = None  # seconds a leased step had been due
 
 
 @attrs.frozen

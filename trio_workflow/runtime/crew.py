@@ -4,8 +4,8 @@ State: `holdings`, every lease in hand by token until its outcome is stored or d
 store. Outcomes stay in memory while the store cannot be written, and are offered again.
 """
 
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager, suppress
 
 import trio
 
@@ -36,14 +36,23 @@ class Crew:
         self.holdings: dict[str, Holding] = {}
         self.outbox: list[Completion] = []
         self.dropped = 0  # attempts that ended with nothing to store, since their lease was gone
+        self._revoked_early: set[str] | None = None  # while a claim is under way
         self.running: AsyncValue[int] = AsyncValue(0)  # executors that have not returned
+
+    @contextmanager
+    def claiming(self) -> Generator[set[str]]:
+        """Within the block tokens are gathered that are revoked before what they lease could be started."""
+        self._revoked_early = early = set[str]()
+        try:
+            yield early
+        finally:
+            self._revoked_early = None
 
     def start(self, claim: Claim, expires: float) -> None:
         """Run a claimed step. The slot was taken in its token's name."""
         holding = Holding(claim, expires)
         self.holdings[claim.token] = holding
         self.running.value += 1
-        self._engine.board.leased(claim)
         self._nursery.start_soon(self._attempt, holding, name=f"step {claim.step.run_id}/{claim.step.id}")
 
     @trio.lowlevel.enable_ki_protection
@@ -91,6 +100,8 @@ class Crew:
             holding = self.holdings.get(token)
             if holding is not None:
                 holding.cancel(Reason.REVOKED)
+            elif self._revoked_early is not None:
+                self._revoked_early.add(token)
 
     def cancel_all(self, reason: Reason) -> None:
         for holding in self.at_work():

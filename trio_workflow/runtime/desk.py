@@ -7,9 +7,8 @@ that the store refuses for itself is replaced by a failure of its step, so that 
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-import attrs
 import trio
 
 from trio_workflow.errors import RuntimeClosedError, StoreLostError, StoreUnavailableError
@@ -51,7 +50,9 @@ class Desk:
             request = self._request() if claim else None
             batch = tuple(self._crew.outbox)
             sent = trio.current_time()
-            done = await self._engine.store.exchange(batch, request)
+            with self._crew.claiming() as revoked:
+                done = await self._engine.store.exchange(batch, request)
+                self._engine.publish()
             if self._engine.is_dead:  # what it claimed is left to run out
                 raise RuntimeClosedError("the workflow runtime ended while the store answered")
             try:
@@ -59,7 +60,7 @@ class Desk:
             finally:
                 # What was leased is ours, whatever became of the outcomes.
                 if isinstance(done.answer, ClaimAnswer) and not self._engine.is_dead:
-                    self._start(done.answer, sent)
+                    self._start(done.answer, sent, revoked)
             if done.answer is None:
                 return 0
             if isinstance(done.answer, Exception):
@@ -115,24 +116,24 @@ class Desk:
     def _account(self, batch: Sequence[Completion], completed: Completed) -> None:
         del self._crew.outbox[: len(batch)]
         self._crew.settle([completion.token for completion in batch])
-        self._engine.publish(completed.changes)
+        self._engine.publish()
         self.ends["canceled"] += len(batch) - len(completed.ended)  # stale: the lease was gone
         for move in completed.changes.steps:
             if move.outcome is not None:
                 self.ends[_word(move)] += 1
 
-    def _start(self, answer: ClaimAnswer, sent: float) -> None:
+    def _start(self, answer: ClaimAnswer, sent: float, revoked: Collection[str]) -> None:
         engine = self._engine
         engine.slots.set_limits(answer.limits)
         self._limits.update(answer.limits)
         for claim in answer.claims:
+            if claim.token in revoked:  # its run was canceled between the commit and now: it must not start
+                continue
             engine.slots.take(claim.step.queue, claim.token)
             self._started[claim.step.queue] += 1
             self._crew.start(claim, sent + engine.config.lease_duration)
         self.refreshed += answer.refreshed
         self._dates = answer
-        # Whether more can be claimed is known from this very answer: its own changes ring no bell.
-        engine.publish(attrs.evolve(answer.changes, due=None, ready=False))
         self._tell(answer)
 
     @property

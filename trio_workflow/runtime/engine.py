@@ -11,7 +11,6 @@ from trio_workflow.artifacts import ArtifactStore
 from trio_workflow.authoring.run_builder import Limits
 from trio_workflow.clock import Clock
 from trio_workflow.errors import ConfigError, RuntimeClosedError, RuntimeCrashedError, WorkflowError
-from trio_workflow.model.changes import Changes
 from trio_workflow.runtime.config import Config
 from trio_workflow.runtime.drift import Drift
 from trio_workflow.runtime.events import EventBoard
@@ -119,8 +118,10 @@ class Engine:
             logger.warning("nothing is started until the workflow store can be written: %s", error)
             self.board.note("store_unavailable", str(error))
 
-    def publish(self, changes: Changes) -> None:
-        self.hub.publish(changes)
+    def publish(self) -> None:
+        """Tell everybody what was committed. Who comes first tells it all, in the order of the commits."""
+        for changes in self.store.take_changes():
+            self.hub.publish(changes)
 
     @property
     def artifacts(self) -> ArtifactStore:

@@ -8,7 +8,7 @@ from datetime import datetime
 import trio
 
 from trio_workflow.clock import Clock
-from trio_workflow.model.changes import Changes, Claim, RunMove, StepMove
+from trio_workflow.model.changes import Changes, RunMove, StepMove
 from trio_workflow.model.event import Event, EventKind
 from trio_workflow.model.outcome import Failure
 from trio_workflow.model.records import StepError
@@ -105,26 +105,6 @@ class EventBoard:
             if run.status.is_final:
                 self._put(self._of_run(run, at))
 
-    def leased(self, claim: Claim) -> None:
-        if not self._streams:
-            return
-        step = claim.step
-        self._put(
-            Event(
-                kind="step_leased",
-                at=to_datetime(claim.started_at),
-                worker_id=self._worker_id,
-                run_id=step.run_id,
-                step_id=step.id,
-                package=step.package,
-                queue=step.queue,
-                step_kind=step.kind,
-                attempt=step.attempt,
-                status=step.status,
-                queue_wait=claim.queue_wait,
-            )
-        )
-
     def note(
         self, kind: EventKind, message: str, *, queue: str | None = None, step_kind: str | None = None
     ) -> None:
@@ -169,12 +149,15 @@ class EventBoard:
             step_kind=step.kind,
             attempt=step.attempt,
             status=step.status,
+            queue_wait=step.queue_wait,
             message="" if step.failure is None else step.failure.message,
             error=None if step.failure is None else step_error(step.failure, at),
         )
 
 
 def _kind_of(step: StepMove) -> EventKind | None:
+    if step.status is StepStatus.RUNNING:
+        return "step_leased"
     if step.status is StepStatus.SUCCEEDED:
         return "step_succeeded"
     if step.status is StepStatus.FAILED:

@@ -50,7 +50,7 @@ async def start_runs(engine: Engine, asked: Sequence[StartRun], if_exists: str) 
     if not specs:
         return []
     created = await engine.store.create_runs(specs, if_exists=if_exists)
-    engine.publish(created.changes)
+    engine.publish()
     handles = {spec.id: RunHandle(spec.id, spec.package, spec.name, engine) for spec in specs}
     for run_id in created.existing:
         there = await engine.store.reads.workflow(run_id)

@@ -201,18 +201,21 @@ class Runtime:
         Raises RunNotFoundError, StepNotFoundError, StepStateError, RunStateError for a canceled run.
         """
         engine = self._open()
-        engine.publish(await engine.store.retry_step(run_id, step_id))
+        await engine.store.retry_step(run_id, step_id)
+        engine.publish()
 
     async def retry_run(self, run_id: str) -> None:
         """That for every failed step of a run."""
         engine = self._open()
-        engine.publish(await engine.store.retry_run(run_id))
+        await engine.store.retry_run(run_id)
+        engine.publish()
 
     async def cancel_run(self, run_id: str) -> None:
         """Cancel a run and what is open in it, in one transaction; executors that run here are cancelled at
         once. An ended run is left as it is. Raises RunNotFoundError."""
         engine = self._open()
-        engine.publish(await engine.store.cancel_run(run_id))
+        await engine.store.cancel_run(run_id)
+        engine.publish()
 
     async def delete_run(self, run_id: str) -> None:
         """Remove an ended run with all it has stored. Raises RunNotFoundError, RunStateError."""

@@ -27,9 +27,16 @@ class StepServices:
             await trio.lowlevel.checkpoint_if_cancelled()
 
     async def put_artifact(self, obj: ArtifactObject) -> ArtifactRef:
+        self._refuse_the_dead()
         return await self._engine.artifacts.put(obj)
 
     async def projection(self, name: str) -> Projection:
+        self._refuse_the_dead()
         if self._engine.config.projection_store is None:
             raise ConfigError("projection store is not configured")
         return await self._engine.config.projection_store.projection(name)
+
+    def _refuse_the_dead(self) -> None:
+        """Clean-up of an executor writes nothing for a runtime that crashed or was killed."""
+        if self._engine.is_dead:
+            self._engine.check_open()

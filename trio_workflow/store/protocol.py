@@ -1,6 +1,7 @@
 """What a store is. A verb is one atomic change, and its docstring the sentence of before -> after.
 
-What a verb changed is in its answer, to be published by the caller; a store calls nobody back. All verbs
+What verbs changed is collected in the order of their commits, for whoever asks first with `take_changes`; a
+store calls nobody back. All verbs
 raise StoreUnavailableError when the store cannot be written now, and StoreLostError when it is gone for good;
 in both cases nothing was changed.
 """
@@ -165,6 +166,10 @@ class Store(Protocol):
 
     async def sweep(self, artifact_keys: Sequence[int]) -> bool:
         """Some rows of deleted runs are gone, these artifacts first; answers whether more are left."""
+        ...
+
+    def take_changes(self) -> Sequence[Changes]:
+        """What commits have changed since this was last asked, in the order of the commits."""
         ...
 
     def statistics(self) -> StoreStatistics: ...

@@ -91,6 +91,9 @@ class OpenSQLiteStore:
     async def sweep(self, artifact_keys: Sequence[int]) -> bool:
         return await self._writer.submit(lambda tx: sweep(tx, artifact_keys))
 
+    def take_changes(self) -> Sequence[Changes]:
+        return self._writer.take_changes()
+
     def statistics(self) -> StoreStatistics:
         counts = self._writer.statistics
         return StoreStatistics(

@@ -23,10 +23,14 @@ Params = Sequence[Any] | dict[str, Any]
 
 @attrs.frozen
 class Tx:
-    """A write transaction that is under way. now: microseconds, read once after the write lock was held."""
+    """A write transaction that is under way. now: microseconds, read once after the write lock was held.
+
+    changes: what its verbs have changed so far, in their order.
+    """
 
     conn: sqlite3.Connection
     now: int
+    changes: list[Changes] = attrs.field(factory=list[Changes])
 
     def run(self, name: str, params: Params = ()) -> sqlite3.Cursor:
         return self.conn.execute(SQL[name], params)
@@ -130,13 +134,15 @@ class Book:
             status = self._store(entry)
             if status is not entry.status or entry.is_new:
                 moves.append(RunMove(entry.id, entry.package, entry.name, status, entry.is_new))
-        return Changes(
+        changes = Changes(
             steps=tuple(self.steps),
             runs=tuple(moves),
             revoked=tuple(self.revoked),
             ready=self.ready,
             due=self.due,
         )
+        self.tx.changes.append(changes)
+        return changes
 
     def _store(self, entry: RunEntry) -> RunStatus:
         tally = entry.tally

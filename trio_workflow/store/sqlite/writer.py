@@ -14,6 +14,7 @@ cancelled meanwhile can leave, and those who came (a renewal, say) join before t
 """
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ import trio
 
 from trio_workflow.clock import Clock
 from trio_workflow.errors import RuntimeClosedError, StoreLostError, StoreUnavailableError, WorkflowError
+from trio_workflow.model.changes import Changes
 from trio_workflow.offload import Offload
 from trio_workflow.source import SOURCE
 from trio_workflow.store.sqlite.connections import LOCK_WAIT
@@ -73,6 +75,7 @@ class Writer:
         self._offload = Offload(trio.CapacityLimiter(1))
         self._line: list[_Entry] = []
         self._is_led = False
+        self._committed: deque[Changes] = deque()
         self._closed = False
         self._data_version = self._rival_version = self._read_data_version()
         self.statistics = WriterStatistics()
@@ -224,8 +227,9 @@ class Writer:
         return True
 
     def _commit_together(self, batch: list[_Entry]) -> None:
+        tx = Tx(self._conn, self._clock.now())
         try:
-            answers = self._apply(batch)
+            answers = _ask_all(batch, tx)
             self._conn.execute("COMMIT")
         except Exception:
             # A full disk ends the transaction by itself, and a statement after that would be stored at once.
@@ -238,7 +242,7 @@ class Writer:
             if self._conn.in_transaction:
                 self._conn.execute("ROLLBACK")
             raise
-        self._count(len(batch))
+        self._count(len(batch), tx)
         for entry, answer in zip(batch, answers, strict=True):
             entry.answers = answer
 
@@ -249,7 +253,8 @@ class Writer:
     def _commit_alone(self, verb: Verb) -> outcome.Outcome[Any]:
         try:
             self._conn.execute("BEGIN IMMEDIATE")
-            answer = _ask(verb, Tx(self._conn, self._clock.now()))
+            tx = Tx(self._conn, self._clock.now())
+            answer = _ask(verb, tx)
             self._conn.execute("COMMIT")
         except Exception as error:
             if self._conn.in_transaction:
@@ -259,19 +264,16 @@ class Writer:
             fault = explain(error, self._path)
             fault.__cause__ = error
             return outcome.Error(fault)
-        self._count(1)
+        self._count(1, tx)
         return answer
 
-    def _apply(self, batch: list[_Entry]) -> list[list[outcome.Outcome[Any]]]:
-        tx = Tx(self._conn, self._clock.now())
-        return [[_ask(verb, tx) for verb in entry.verbs] for entry in batch]
-
     def _read_only(self, batch: list[_Entry]) -> None:
-        answers = self._apply(batch)
+        answers = _ask_all(batch, Tx(self._conn, self._clock.now()))
         for entry, answer in zip(batch, answers, strict=True):
             entry.answers = answer
 
-    def _count(self, entries: int) -> None:
+    def _count(self, entries: int, tx: Tx) -> None:
+        self._committed.extend(tx.changes)
         self.statistics.commits += 1
         self.statistics.entries += entries
         self.statistics.largest_batch = max(self.statistics.largest_batch, entries)
@@ -289,6 +291,13 @@ class Writer:
         version: int = self._conn.execute("PRAGMA data_version").fetchone()[0]
         return version
 
+    def take_changes(self) -> list[Changes]:
+        """What was changed since this was last asked, in the order of the commits and their verbs."""
+        taken: list[Changes] = []
+        while self._committed:  # the thread may be adding to it
+            taken.append(self._committed.popleft())
+        return taken
+
     # The end.
 
     @property
@@ -304,6 +313,10 @@ class Writer:
         self.sever()
         self._log.close()
         self._conn.close()
+
+
+def _ask_all(batch: Sequence[_Entry], tx: Tx) -> list[list[outcome.Outcome[Any]]]:
+    return [[_ask(verb, tx) for verb in entry.verbs] for entry in batch]
 
 
 def _ask(verb: Verb, tx: Tx) -> outcome.Outcome[Any]:

@@ -7,10 +7,11 @@ claimed now are skipped a whole (queue, kind) at a time, and delayed ones are no
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import attrs
 
-from trio_workflow.model.changes import Claim, ClaimAnswer, ClaimRequest
+from trio_workflow.model.changes import Claim, ClaimAnswer, ClaimRequest, StepMove
 from trio_workflow.model.status import StepStatus
 from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.sqlite.rows import run_of, step_of, to_json
@@ -71,7 +72,8 @@ def _lease(
     for row in rows:
         run_key = row["run_key"]
         book.start(run_key)
-        book.move(run_key, StepStatus.READY, StepEvent.CLAIM)
+        status = book.move(run_key, StepStatus.READY, StepEvent.CLAIM)
+        book.steps.append(_leased_move(row, status, tx.now))
     run_keys = sorted({row["run_key"] for row in rows})
     runs = {row["run_key"]: run_of(row) for row in tx.all("runs_by_key", {"keys": to_json(run_keys)})}
     return tuple(
@@ -93,6 +95,19 @@ def _expiries(tx: Tx, request: ClaimRequest, leased: Mapping[str, Leased]) -> It
     """One that has passed is of a lease the asker was spared: that is looked at again a little later."""
     for lease in leased.values():
         yield lease.first_expiry if lease.first_expiry > tx.now else tx.now + request.lease // 12
+
+
+def _leased_move(row: Any, status: StepStatus, now: int) -> StepMove:
+    return StepMove(
+        run_id=row["run_id"],
+        step_id=row["id"],
+        package=row["package"],
+        queue=row["queue"],
+        kind=row["kind"],
+        attempt=row["attempt"],
+        status=status,
+        queue_wait=max(0, now - row["ready_at"]) / 1_000_000,
+    )
 
 
 def _first(*dates: int | None) -> int | None:

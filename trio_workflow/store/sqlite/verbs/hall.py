@@ -76,7 +76,7 @@ class Hall:
                     groups.setdefault(queue, []).append(kind)
                 else:
                     self.unclaimed_kinds.add(kind)
-            # Not as one comparison, (queue, kind) > (?, ?): SQLite would walk over all rows equal to that pair.
+            # Not as one comparison, (queue, kind) > (?, ?): SQLite would walk over all rows of that pair.
             at = {"queue": queue, "kind": kind}
             row = self._tx.one("next_kind", at) or self._tx.one("next_queue", at)
         return groups
