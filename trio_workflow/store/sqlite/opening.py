@@ -65,7 +65,7 @@ def open_file(path: str, synchronous: str, migrations: Sequence[str] = MIGRATION
 
 
 def _keep_log(conn: sqlite3.Connection) -> None:
-    """A copy that VACUUM INTO made has no write-ahead log: readers would wait for the writer, and it for them."""
+    """A copy that VACUUM INTO made has no write-ahead log: in it, readers and writers block each other."""
     if conn.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         conn.execute("PRAGMA journal_mode = WAL")
 
