@@ -21,8 +21,8 @@ CROWD = f"""
 WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})
 INSERT INTO steps (step_key, run_key, id, package, kind, queue, dedup_key, retry, metadata, priority, delay,
   allow_failure, status, unmet, attempt, charged, lost, turn, ready_at, created_at, updated_at, finished_at)
-SELECT i, 1, 'crowd' || i, 'p', {{kind}}, {{queue}}, '', s.retry, '{{{{}}}}', {{priority}}, 0, 0, {{status}}, 0, 0, 0, 0,
-  {{turn}}, {{ready_at}}, 0, 0, {{finished_at}}
+SELECT i, 1, 'crowd' || i, 'p', {{kind}}, {{queue}}, '', s.retry, '{{{{}}}}', {{priority}}, 0, 0, {{status}},
+  0, 0, 0, 0, {{turn}}, {{ready_at}}, 0, 0, {{finished_at}}
 FROM n, (SELECT retry FROM steps LIMIT 1) s WHERE i > 1
 """
 PLAIN = {
@@ -71,14 +71,13 @@ async def costs(path: Path, crowd: dict[str, str] | None) -> dict[str, int]:
     """Every hot verb once, on some steps, with that crowd in the way."""
     async with open_bench(path) as bench:
         meter, store = Meter(bench), bench.store
-        await store.configure_queues(
-            {"aa": QueueConfig(0), "full": QueueConfig(1), "default": QueueConfig(999)}
-        )
+        limits = {"aa": 0, "full": 1, "default": 999}
+        await store.configure_queues({queue: QueueConfig(limit) for queue, limit in limits.items()})
         await bench.create(run("crowd", step("one", queue="full")))
         await bench.claim()
         if crowd is not None:
             bench.rows(CROWD.format(**PLAIN | crowd))
-        served = frozenset({"aa", "full", "default"})
+        served = frozenset(limits)
 
         async def claim() -> object:
             return await bench.claim(AT_ONCE, queues=served)

@@ -161,9 +161,7 @@ class Writer:
         """The database is locked: back in line, but for those who were cancelled meanwhile."""
         self.statistics.locked_out += 1
         if is_stuck:
-            self._answer_all(
-                batch, StoreUnavailableError(f"workflow store {self._path} has been locked for too long")
-            )
+            self._answer_all(batch, self._stuck())
         for entry in reversed(batch):
             entry.taken = False
             if entry.cancel is not None and entry.task is not None and entry.answers is None:
@@ -226,6 +224,20 @@ class Writer:
             raise
         return True
 
+    def _begin_patiently(self) -> None:
+        """For a batch that was taken back and can not be put in line again: the thread itself waits."""
+        tries, rival = 0, self._rival_version
+        while not self._begin():
+            tries = tries + 1 if rival == self._rival_version else 0
+            rival = self._rival_version
+            if self._closed:
+                raise RuntimeClosedError("the workflow runtime is closed")
+            if tries >= STUCK_AFTER:
+                raise self._stuck()
+
+    def _stuck(self) -> StoreUnavailableError:
+        return StoreUnavailableError(f"workflow store {self._path} has been locked for too long")
+
     def _commit_together(self, batch: list[_Entry]) -> None:
         tx = Tx(self._conn, self._clock.now())
         try:
@@ -252,7 +264,7 @@ class Writer:
 
     def _commit_alone(self, verb: Verb) -> outcome.Outcome[Any]:
         try:
-            self._conn.execute("BEGIN IMMEDIATE")
+            self._begin_patiently()
             tx = Tx(self._conn, self._clock.now())
             answer = _ask(verb, tx)
             self._conn.execute("COMMIT")
