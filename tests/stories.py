@@ -1,5 +1,6 @@
 """What the stories about the runtime share: a runtime on a file, a package in a line, workers in a block."""
 
+import inspect
 import itertools
 import math
 import re
@@ -171,7 +172,7 @@ class _Guarded:
 
     def __getattr__(self, name: str) -> Any:
         verb = getattr(self._store, name)
-        if name in ("reads", "statistics", "sever"):
+        if not inspect.iscoroutinefunction(verb):
             return verb
 
         async def call(*args: Any, **kwargs: Any) -> Any:

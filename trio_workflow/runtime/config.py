@@ -91,6 +91,7 @@ class Config:
 
 def seconds(what: str, value: float) -> float:
     """A number of seconds given to a method. Raises ConfigError naming it."""
-    if isinstance(value, bool) or math.isnan(value) or value <= 0:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+    if not is_number or math.isnan(value) or value <= 0:
         raise ConfigError(f"{what} must be a number of seconds > 0, not {value!r}")
     return value

@@ -116,7 +116,7 @@ async def _work(session: Session, interval: float, max_cycles: int | None) -> No
             if await session.exchange(claim=claim) is None:
                 continue
             looks += claim
-        if looks == max_cycles:
+        if session.is_accepting and looks == max_cycles:
             session.stop_accepting()
         if session.crew.outbox or (not session.is_accepting and session.is_idle):
             continue
