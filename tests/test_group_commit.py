@@ -51,7 +51,7 @@ def bug(tx: Tx) -> None:
 
 
 async def together(bench: Bench, *verbs: Callable[[Tx], object]) -> list[outcome.Outcome[object]]:
-    """Each verb from a task of its own, all in line before the first commit; answers in order of the verbs."""
+    """Each verb from a task of its own, all in line before the first commit; answers in the same order."""
     answers: dict[int, outcome.Outcome[object]] = {}
 
     async def submit(number: int, verb: Callable[[Tx], object]) -> None:
