@@ -294,3 +294,10 @@ def test_links_and_file_names_lead_somewhere() -> None:
     assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) - anchors == set()
     files = set(re.findall(r"`((?:examples|tests|trio_workflow|\.ci)/[\w./]*)`", TEXT))
     assert [file for file in sorted(files) if not (README.parent / file).exists()] == []
+
+
+def test_names_of_trio_exist() -> None:
+    for path in set(re.findall(r"`(?:await )?trio\.([\w.]+)", TEXT)):
+        value: Any = trio
+        for name in path.split("."):
+            value = getattr(value, name)
