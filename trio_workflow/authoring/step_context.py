@@ -133,6 +133,8 @@ class StepContext:
     def input(self) -> Any: ...
     @overload
     def input(self, type: type[T]) -> T: ...
+    @overload
+    def input(self, type: Any) -> Any: ...
     def input(self, type: Any = Any) -> Any:
         """The input structured as `type`. Raises PayloadError where it does not fit."""
         return loads(self._step.input, type)
@@ -145,6 +147,12 @@ class StepContext:
             raise DependencyError(f"dependency result {step_id} not found")
         return found
 
+    @overload
+    async def dependency_data(self, step_id: str) -> Any: ...
+    @overload
+    async def dependency_data(self, step_id: str, type: type[T]) -> T: ...
+    @overload
+    async def dependency_data(self, step_id: str, type: Any) -> Any: ...
     async def dependency_data(self, step_id: str, type: Any = Any) -> Any:
         """The data of a succeeded step of this run, structured as `type`. Raises DependencyError."""
         result = await self.dependency_result(step_id)
@@ -325,6 +333,8 @@ class StepContext:
     def saved(self) -> Any: ...
     @overload
     def saved(self, type: type[T]) -> T | None: ...
+    @overload
+    def saved(self, type: Any) -> Any: ...
     def saved(self, type: Any = Any) -> Any:
         """The last checkpoint of this step, structured as `type`; None if there is none."""
         return None if self._saved is None else loads(self._saved, type)

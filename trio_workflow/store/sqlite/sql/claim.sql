@@ -53,6 +53,9 @@ SELECT step_key, run_key, id, package, kind, queue, attempt, charged, lost, toke
 FROM steps INDEXED BY steps_leased WHERE status = 'running' AND queue = :queue AND expires_at <= :now
 ORDER BY expires_at LIMIT :limit
 
+-- name: queue_row
+SELECT max_workers, rate, burst, tat FROM queues WHERE queue = ?
+
 -- name: queue_rows
 SELECT queue, max_workers, rate, burst, tat, turn FROM queues
 

@@ -4,6 +4,8 @@ Rule: the leases of a queue never exceed its limit, nor its starts its rate, ove
 here from the store and written in the same transaction.
 """
 
+from typing import Any
+
 import attrs
 
 from trio_workflow.model.changes import ClaimRequest
@@ -31,13 +33,13 @@ class Candidate:
     step_key: int
 
 
-def queue_rows(tx: Tx) -> dict[str, QueueRow]:
-    rows: dict[str, QueueRow] = {}
-    for queue, max_workers, rate, burst, tat, _turn in tx.all("queue_rows"):
-        limit = None if rate is None else RateLimit(rate, burst)
-        config = None if max_workers is None else QueueConfig(max_workers, limit)
-        rows[queue] = QueueRow(config, tat)
-    return rows
+UNKNOWN = QueueRow(None, None)
+
+
+def queue_row(row: Any) -> QueueRow:
+    limit = None if row["rate"] is None else RateLimit(row["rate"], row["burst"])
+    config = None if row["max_workers"] is None else QueueConfig(row["max_workers"], limit)
+    return QueueRow(config, row["tat"])
 
 
 class Hall:
@@ -49,7 +51,7 @@ class Hall:
 
     def __init__(self, tx: Tx, request: ClaimRequest, leased: dict[str, Leased]) -> None:
         self._tx, self._request, self._leased = tx, request, leased
-        self._rows = queue_rows(tx)
+        self._rows: dict[str, QueueRow] = {}  # of the queues met so far
         self.limited: dict[str, int] = {}
         self.held_back: set[str] = set()
         self.unclaimed_kinds: set[str] = set()
@@ -106,7 +108,7 @@ class Hall:
         if tat is None or settled >= tat:
             return tat
         self._tx.run("set_queue_turn", {"queue": queue, "turn": 0, "tat": settled})
-        self._rows[queue] = attrs.evolve(self._rows[queue], tat=settled)
+        self._rows[queue] = attrs.evolve(self._row(queue), tat=settled)
         return settled
 
     def _candidates(self, queue: str, kinds: list[str], room: int) -> list[Candidate]:
@@ -137,13 +139,17 @@ class Hall:
             )
 
     def config(self, queue: str) -> QueueConfig:
-        row = self._rows.get(queue)
-        return row.config if row is not None and row.config is not None else self._request.default_queue
+        """The stored limits, else the asker's default."""
+        return self._row(queue).config or self._request.default_queue
 
     def _is_configured(self, queue: str) -> bool:
-        row = self._rows.get(queue)
-        return row is not None and row.config is not None
+        return self._row(queue).config is not None
 
     def _tat(self, queue: str) -> int | None:
-        row = self._rows.get(queue)
-        return None if row is None else row.tat
+        return self._row(queue).tat
+
+    def _row(self, queue: str) -> QueueRow:
+        if queue not in self._rows:
+            row = self._tx.one("queue_row", (queue,))
+            self._rows[queue] = UNKNOWN if row is None else queue_row(row)
+        return self._rows[queue]

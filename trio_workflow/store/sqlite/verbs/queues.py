@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from trio_workflow.model.policy import QueueConfig
 from trio_workflow.store.sqlite.transaction import Tx
-from trio_workflow.store.sqlite.verbs.hall import queue_rows
+from trio_workflow.store.sqlite.verbs.hall import queue_row
 
 
 def configure_queues(tx: Tx, queues: Mapping[str, QueueConfig]) -> None:
@@ -25,4 +25,5 @@ def configure_queues(tx: Tx, queues: Mapping[str, QueueConfig]) -> None:
 
 def queue_limits(tx: Tx) -> dict[str, QueueConfig]:
     """The stored limits of the queues that somebody configured."""
-    return {queue: row.config for queue, row in queue_rows(tx).items() if row.config is not None}
+    rows = {row["queue"]: queue_row(row) for row in tx.all("queue_rows")}
+    return {queue: row.config for queue, row in rows.items() if row.config is not None}
