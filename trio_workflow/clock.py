@@ -1,6 +1,7 @@
 """The one clock: wall time in production, virtual time under trio's MockClock. Times are microseconds."""
 
 import time
+import weakref
 from typing import Protocol
 
 import trio
@@ -32,20 +33,30 @@ class WallClock:
 
 
 class VirtualClock:
-    """The MockClock's time from a fixed epoch: the same program sees the same dates in every run."""
+    """The MockClock's time from a fixed epoch: the same program sees the same dates in every run.
+
+    One for all runtimes of a trio run: two that share a store agree on when a lease runs out.
+    """
 
     def __init__(self, clock: trio.abc.Clock) -> None:
-        self._clock = clock
-        self._start = clock.current_time()
+        self._time = weakref.WeakMethod(clock.current_time)  # the clock is the key this object is found by
         self._epoch = VIRTUAL_EPOCH
 
     def now(self) -> int:
-        return self._epoch + round((self._clock.current_time() - self._start) * 1_000_000)
+        time = self._time()
+        assert time is not None  # somebody runs under it
+        return self._epoch + round(time() * 1_000_000)
 
     def not_before(self, at: int) -> None:
         self._epoch += max(0, at - self.now())
 
 
+_virtual: weakref.WeakKeyDictionary[trio.abc.Clock, VirtualClock] = weakref.WeakKeyDictionary()
+
+
 def current_clock() -> Clock:
     """The clock that goes with the trio run this is called in."""
-    return VirtualClock(trio.lowlevel.current_clock()) if runs_in_virtual_time() else WallClock()
+    if not runs_in_virtual_time():
+        return WallClock()
+    clock = trio.lowlevel.current_clock()
+    return _virtual.setdefault(clock, VirtualClock(clock))

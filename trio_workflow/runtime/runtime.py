@@ -257,7 +257,7 @@ class Runtime:
 
 def engine_of(runtime: Runtime) -> Engine:
     """For trio_workflow.testing."""
-    return runtime._engine
+    return runtime._engine  # pyright: ignore[reportPrivateUsage] - of this module
 
 
 def _limit(limit: int) -> int:

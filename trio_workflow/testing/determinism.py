@@ -1,6 +1,7 @@
 """deterministic: one seed, one schedule."""
 
 import random
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from trio_workflow.errors import WorkflowError
 from trio_workflow.source import SOURCE
 
 # trio shuffles the tasks that are ready at once, on purpose. These two names are private to it.
-_run: Any = getattr(trio._core, "_run", None)
+_run: Any = sys.modules.get("trio._core._run")
 _SWITCH, _RANDOM = "_ALLOW_DETERMINISTIC_SCHEDULING", "_r"
 
 

@@ -1,22 +1,19 @@
-"""plan: the graph an entrypoint makes, without a store and without trio."""
+"""plan: the graph an entrypoint makes, without a store."""
 
-import contextvars
-import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, overload
 
 import attrs
-import outcome
-import trio
 
 from trio_workflow.authoring.package import Package
 from trio_workflow.authoring.run_builder import Limits, plan_run
-from trio_workflow.errors import StepNotFoundError, WorkflowError
+from trio_workflow.errors import StepNotFoundError
 from trio_workflow.model.payload import loads, require_name
-from trio_workflow.model.plan import Dependency, RunSpec, StepSpec
+from trio_workflow.model.plan import Dependency, StepSpec
 from trio_workflow.model.policy import RetryPolicy
 from trio_workflow.rules.graph import resolve
 from trio_workflow.runtime.registry import Registry
+from trio_workflow.testing.waitless import without_waiting
 
 T = TypeVar("T")
 
@@ -125,7 +122,7 @@ def plan(
         metadata=metadata,
         limits=Limits(default_retry or RetryPolicy(), max_payload),
     )
-    spec = _away_from_trio(coroutine, package.name)
+    spec = without_waiting(coroutine, f'the entrypoint of workflow package "{package.name}"')
     graph = resolve(spec.steps)
     return Plan(
         id=spec.id,
@@ -136,32 +133,3 @@ def plan(
         steps=tuple(planned(step) for step in graph.steps),
         aliases=graph.aliases,
     )
-
-
-def _away_from_trio(coroutine: Coroutine[Any, Any, RunSpec], package: str) -> RunSpec:
-    """Within a trio run the entrypoint gets a thread, so that what it awaits cannot upset the task."""
-    if not trio.lowlevel.in_trio_run():
-        return _drive(coroutine, package)
-    answers: list[outcome.Outcome[RunSpec]] = []
-    context = contextvars.copy_context()
-    thread = threading.Thread(
-        target=lambda: answers.append(context.run(outcome.capture, _drive, coroutine, package))
-    )
-    thread.start()
-    thread.join()
-    return answers[0].unwrap()
-
-
-def _drive(coroutine: Coroutine[Any, Any, RunSpec], package: str) -> RunSpec:
-    waits = f'the entrypoint of workflow package "{package}" waits: it may only describe the graph'
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        spec: RunSpec = done.value
-        return spec
-    except RuntimeError as error:
-        if "must be called from async context" in str(error):  # what trio says where it does not run
-            raise WorkflowError(waits) from error
-        raise
-    coroutine.close()
-    raise WorkflowError(waits)
