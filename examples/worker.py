@@ -45,9 +45,7 @@ from trio_workflow import (
 )
 
 PARSERS = 2
-RENDERERS = max(2, os.cpu_count() or 1)
-LEASE = 5.0
-"""Seconds after which the steps of a killed worker are taken up by another, or by the next one."""
+RENDERERS = os.cpu_count() or 1
 
 
 def main() -> int:
@@ -96,7 +94,7 @@ def config_of(options: Options, artifacts: FileArtifactStore) -> Config:
         projection_store=SQLiteProjectionStore(options.state / "projections"),
         worker_id=f"crawler-{os.getpid()}",
         max_workers=options.concurrency + PARSERS,
-        lease_duration=LEASE,
+        lease_duration=options.lease,
         queues={
             "render": QueueConfig(max_workers=RENDERERS),
             "fetch": QueueConfig(max_workers=options.concurrency, rate_limit=requests),
@@ -132,7 +130,7 @@ async def crawl_or_stop(rt: Runtime, options: Options, console: Console) -> int:
         await nursery.start(rt.start_workers)
         with view:
             nursery.start_soon(show_progress, rt, crawl.id, view)
-            report = await crawl_and_report(rt, crawl, options)
+            report = await crawl_and_report(rt, crawl, options.job.start)
         nursery.cancel_scope.cancel(reason="the work is done")
     if report is not None:
         print_report(console, report)
@@ -145,11 +143,11 @@ async def crawl_or_stop(rt: Runtime, options: Options, console: Console) -> int:
     return 1
 
 
-async def crawl_and_report(rt: Runtime, crawl: RunHandle, options: Options) -> Report | None:
+async def crawl_and_report(rt: Runtime, crawl: RunHandle, start: str) -> Report | None:
     """Wait for the crawl, then for the report on it; None if one of them failed."""
     ended = await crawl.wait()
     if ended.status is RunStatus.SUCCEEDED:
-        joined = await start_or_go_on(rt, "report", options.job.start)
+        joined = await start_or_go_on(rt, "report", start)
         ended = await joined.wait()
     result = await rt.result("report", "report")
     if ended.status is not RunStatus.SUCCEEDED or result is None:

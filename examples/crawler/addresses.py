@@ -44,6 +44,11 @@ def short_name(url: str) -> str:
     return re.sub(r"\.html?$", "", path) or host_of(url)
 
 
+def family_of(url: str) -> str:
+    """What related pages have in common: the first word of their path."""
+    return re.split(r"[/.]", short_name(url))[0]
+
+
 def key_of(url: str) -> str:
     """The URL as a part of a step's id, and as its dedup key; a long one ends in a digest of the whole."""
     return url if len(url) <= 240 else f"{url[:220]}~{hashlib.sha256(url.encode()).hexdigest()[:16]}"

@@ -28,6 +28,7 @@ class Options:
     rate: float
     concurrency: int
     max_bytes: int
+    lease: float
     fresh: bool
     plain: bool
 
@@ -50,6 +51,7 @@ def read_options(args: Sequence[str]) -> Options:
         rate=found.rate or (50.0 if is_local else 2.0),
         concurrency=found.concurrency or (8 if is_local else 2),
         max_bytes=found.max_bytes,
+        lease=found.lease,
         fresh=found.fresh,
         plain=found.plain,
     )
@@ -76,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
         default=2 * 1024**2,
         metavar="N",
         help="larger pages are left (%(default)s)",
+    )
+    add(
+        "--lease",
+        type=_positive,
+        default=5.0,
+        metavar="S",
+        help="what a killed worker was doing is taken up after S seconds (%(default)s)",
     )
     add("--fresh", action="store_true", help="forget the crawl that is in --state, and start over")
     add("--plain", action="store_true", help="lines instead of a progress bar, also on a terminal")

@@ -1,7 +1,10 @@
 """One request, and what its answer means: a page, "ask again later", or "do not ask again"."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import cast
 
 import attrs
 import httpx
@@ -53,7 +56,7 @@ async def ask(
         content_type=content_type(response),
         charset=response.charset_encoding,
         body=body,
-        location=response.headers.get("location") if response.is_redirect else None,
+        location=response.headers.get("location") if response.has_redirect_location else None,
         seconds=trio.current_time() - begun,
     )
 
@@ -61,7 +64,7 @@ async def ask(
 def failure_of(response: httpx.Response) -> StepFailure | None:
     """What an answer without a page means; None when it has one, or says where it is."""
     status = response.status_code
-    if response.is_success or response.is_redirect:
+    if response.is_success or response.has_redirect_location:
         return None
     code, text = f"http_{status}", f"{status} {response.reason_phrase}"
     if status in LATER or status >= 500:
@@ -96,8 +99,10 @@ def _is_wanted(response: httpx.Response, type_wanted: str) -> bool:
 async def _body(response: httpx.Response, most: int) -> bytes:
     """The unpacked bytes, counted as they come: a small answer may unpack to a huge one."""
     body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > most:
-            raise Permanent("too_large", f"the page has more than {most} bytes")
+    generator = cast("AsyncGenerator[bytes]", response.aiter_bytes())  # httpx calls it an iterator
+    async with aclosing(generator) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > most:
+                raise Permanent("too_large", f"the page has more than {most} bytes")
     return bytes(body)

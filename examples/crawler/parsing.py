@@ -13,7 +13,7 @@ TERMS = 300
 """Words that are kept of one page: its most frequent ones."""
 
 SILENT = {"script", "style", "template"}
-WORD = re.compile(r"[^\W\d_]{3,}")
+WORD = re.compile(r"(?<![^\W_])[^\W\d_]{3,}(?![^\W_])")  # letters only, also those beside an underscore
 CHARSET = re.compile(rb"""<meta[^>]+charset=["']?([\w-]+)""", re.IGNORECASE)
 COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text().split())
 

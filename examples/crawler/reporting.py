@@ -2,9 +2,9 @@
 
     index ──▶ report
 
-A run of its own, started when the crawl's run has ended. The crawl's graph grows while it runs, so that no
-step of it could name all the others as its dependencies; the end of the run is the one moment that says "all".
-Who starts it does not matter: it has a fixed id, and starting it again answers the run that is there.
+A run of its own, started when the crawl's run has ended. The crawl's graph grows while it runs: no step of it
+could name all the others as its dependencies, and the end of the run is the one moment that means "all". Who
+starts it does not matter: it has a fixed id, and starting it again answers the run that is there.
 """
 
 import json

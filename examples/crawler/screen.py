@@ -34,7 +34,7 @@ def _summary(report: Report) -> Table:
         "Pages read": f"{report.read}",
         "Broken pages": f"{report.broken_pages}",
         "Kept from us by robots.txt": f"{report.withheld}",
-        "Answered only when asked again": f"{report.again}",
+        "Asked for more than once": f"{report.again}",
         "Links within the site": f"{report.links}",
         "Bytes": f"{report.bytes}",
         "Words": f"{report.words}, {report.terms} different ones",

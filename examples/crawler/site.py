@@ -37,8 +37,10 @@ def parts() -> list[list[str]]:
 
 async def render(folder: Path, modules: list[str]) -> int:
     """Write the pages of these modules that are missing, in a process of its own; answers how many exist."""
-    command = [sys.executable, "-I", "-W", "ignore", str(RENDERER), str(folder), *modules]
-    await trio.run_process(command, capture_stdout=True, capture_stderr=True)
+    missing = [name for name in modules if not (folder / f"{name}.html").exists()]
+    if missing:
+        command = [sys.executable, "-I", "-W", "ignore", str(RENDERER), str(folder), *missing]
+        await trio.run_process(command, capture_stdout=True, capture_stderr=True)
     return sum((folder / f"{name}.html").exists() for name in modules)
 
 
