@@ -32,9 +32,10 @@ def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimA
     fall_due(book)
     hall = Hall(tx, request, leased)
     chosen = hall.choose() if request.limit > 0 else {}
-    claims = _lease(book, request, chosen, new_token) if chosen else ()
+    rows = _lease(book, request, chosen, new_token) if chosen else []
     hall.note_starts(chosen)
     changes = book.close()
+    claims = _claims(tx, rows) if rows else ()  # their runs as they are now that the steps have started
     turns_at = _first(changes.due, tx.one("next_delayed")[0], *hall.limited.values())
     return ClaimAnswer(
         claims=claims,
@@ -62,7 +63,8 @@ def fall_due(book: Book) -> None:
 
 def _lease(
     book: Book, request: ClaimRequest, chosen: Mapping[str, list[Candidate]], new_token: Callable[[], str]
-) -> tuple[Claim, ...]:
+) -> list[Any]:
+    """Lease these steps; answers their rows."""
     tx = book.tx
     keys = [step.step_key for steps in chosen.values() for step in steps]
     common = {"now": tx.now, "worker_id": request.worker_id, "expires_at": tx.now + request.lease}
@@ -74,6 +76,10 @@ def _lease(
         book.start(run_key)
         status = book.move(run_key, StepStatus.READY, StepEvent.CLAIM)
         book.steps.append(_leased_move(row, status, tx.now))
+    return rows
+
+
+def _claims(tx: Tx, rows: list[Any]) -> tuple[Claim, ...]:
     run_keys = sorted({row["run_key"] for row in rows})
     runs = {row["run_key"]: run_of(row) for row in tx.all("runs_by_key", {"keys": to_json(run_keys)})}
     return tuple(
