@@ -14,9 +14,9 @@ from crawler.sitemap import PageRow
 SHOWN = 84
 """Pages that fit on the circle so that their names can be read."""
 
-SIZE = 1060
+SIZE = 1080
 RADIUS = 340
-LONGEST_NAME = 26
+LONGEST_NAME = 24
 GAP = 0.6
 """Room between two families, in pages."""
 

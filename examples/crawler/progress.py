@@ -25,12 +25,15 @@ class Standing:
     again: int
     queues: Sequence[QueueStatus]
 
+    @property
+    def mishaps(self) -> str:
+        return f"{self.failed} failed, {self.again} to be tried again"
+
     def __str__(self) -> str:
-        parts = [f"{self.failed} failed", f"{self.again} to be tried again"]
-        parts += [
+        queues = [
             f"{q.queue} {q.running} running, {q.ready} waiting" for q in self.queues if q.running or q.ready
         ]
-        return "; ".join(parts)
+        return "; ".join([self.mishaps, *queues])
 
 
 class View(AbstractContextManager["View"], Protocol):
@@ -70,14 +73,14 @@ class Bar:
         self._console = console
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=40),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[standing]}", markup=False),
+            TextColumn("{task.fields[mishaps]}", markup=False),
             console=console,
             auto_refresh=False,
         )
-        self._task = self._progress.add_task("steps", total=None, standing="")
+        self._task = self._progress.add_task("steps", total=None, mishaps="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -88,7 +91,7 @@ class Bar:
 
     def show(self, standing: Standing) -> None:
         self._progress.update(
-            self._task, completed=standing.ended, total=standing.total, standing=str(standing), refresh=True
+            self._task, completed=standing.ended, total=standing.total, mishaps=standing.mishaps, refresh=True
         )
 
     def say(self, text: str) -> None:
