@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from trio_workflow.artifacts import ArtifactReader, ArtifactStore, FileArtifactStore, reader, writer
-from trio_workflow.artifacts.folders import locked, sync_folder
+from trio_workflow.artifacts.folders import make_folder, sync_folder
 from trio_workflow.artifacts.layout import Layout
 from trio_workflow.errors import ArtifactNotFoundError, ConfigError, StoreError, WorkflowError
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef, Body
@@ -321,7 +321,7 @@ async def test_deleted_bytes_can_be_read_on(store: FileArtifactStore) -> None:
 
 
 async def test_puts_and_deletes_of_many_at_once_leave_only_what_can_be_read(root: Path) -> None:
-    """Several store objects on one root meet as several processes do: the locks are the files'."""
+    """Several store objects on one root meet as several processes do: there are no locks."""
 
     async def put_and_delete(number: int) -> None:
         store = FileArtifactStore(root)
@@ -360,44 +360,40 @@ async def test_an_id_that_moves_on_while_it_is_opened_names_the_newer_bytes(
     assert await content(store, "run/step/one") == b"new"
 
 
-async def test_a_folder_that_others_remove_and_make_meanwhile_is_made_until_it_stays(
+async def test_a_folder_that_another_removes_before_it_is_filled_is_made_again(
     store: FileArtifactStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_mkdir, shard = os.mkdir, Layout(root).place("run/step/one").shard
-    news = iter(["was there", "was made and removed", "is made"])
+    real_make, folder = make_folder, Layout(root).place("run/step/one").folder
+    made: list[Path] = []
 
-    def mkdir(path: Path, *args: int) -> None:
-        if path == shard and (event := next(news)) != "is made":
-            if event == "was there":
-                raise FileExistsError
-            return
-        real_mkdir(path, *args)
+    def make_and_lose(wanted: Path) -> None:
+        real_make(wanted)
+        made.append(wanted)
+        if len(made) < 3:
+            wanted.rmdir()
 
-    monkeypatch.setattr(os, "mkdir", mkdir)
+    monkeypatch.setattr(writer, "make_folder", make_and_lose)
     ref = await store.put(an_object(b"hello"))
+    assert made == [folder] * 3
     assert await content(store, ref) == b"hello"
-    assert next(news, None) is None
+    assert list((root / "tmp").iterdir()) == []
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs to see its own descriptors")
-def test_a_forked_child_does_not_keep_a_folder_locked(tmp_path: Path) -> None:
-    with locked(tmp_path, create=False):
-        # What a child inherits is another descriptor of the same open folder.
-        (ours,) = [fd for fd in os.listdir("/proc/self/fd") if opens(fd, tmp_path)]
-        inherited = os.dup(int(ours))
-    newcomer = os.open(tmp_path, os.O_RDONLY)
+async def test_a_process_that_is_stopped_in_the_middle_holds_up_nobody(
+    store: FileArtifactStore, root: Path
+) -> None:
+    """Whatever it holds on the folders, as a stopped process would for as long as it is stopped."""
+    ref = await store.put(an_object(b"before"))
+    held = [os.open(path, os.O_RDONLY) for path in [root, *root.rglob("*")] if path.is_dir()]
     try:
-        fcntl.flock(newcomer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for fd in held:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        with trio.fail_after(60):
+            assert await content(store, await store.put(an_object(b"after"))) == b"after"
+            await store.delete(ref)
     finally:
-        os.close(inherited)
-        os.close(newcomer)
-
-
-def opens(fd: str, folder: Path) -> bool:
-    try:
-        return os.readlink(f"/proc/self/fd/{fd}") == str(folder)
-    except FileNotFoundError:
-        return False
+        for fd in held:
+            os.close(fd)
 
 
 # --- whole or not at all ---------------------------------------------------------------------------------
@@ -433,7 +429,7 @@ async def test_a_body_that_raises_halfway_leaves_what_was_there(store: FileArtif
     assert await content(store, "run/step/one") == b"before"
 
 
-@pytest.mark.parametrize("failing", ["_sync_and_close", "_write_record", "locked", "sync_folder"])
+@pytest.mark.parametrize("failing", ["_sync_and_close", "_write_record", "make_folder", "sync_folder"])
 async def test_a_disk_that_fails_during_a_put_leaves_the_last_put_in_place(
     store: FileArtifactStore, root: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
@@ -494,11 +490,11 @@ async def test_bytes_are_on_disk_before_they_have_a_name_and_named_before_the_po
     def kind(name: str) -> str:
         return "data" if len(name) == 64 else "sidecar" if len(name) == 69 else name
 
-    flush, replace = writer._sync_and_close, Path.replace
+    flush, name = writer._sync_and_close, writer._also_name
     monkeypatch.setattr(
         writer, "_sync_and_close", noting("flush", flush, lambda file: Path(file.name).suffix)
     )
-    monkeypatch.setattr(Path, "replace", noting("name", replace, lambda _, new: kind(new.name)))
+    monkeypatch.setattr(writer, "_also_name", noting("name", name, lambda _, new: kind(new.name)))
     folder = Layout(root).place("run/step/one").folder
     names = {folder: "folder", folder.parent: "shard", root: "root"}
     monkeypatch.setattr(writer, "sync_folder", noting("flush", sync_folder, lambda path: names[path]))

@@ -8,7 +8,6 @@ from pathlib import Path
 import trio
 
 from trio_workflow.artifacts.bodies import check_body, copy_body
-from trio_workflow.artifacts.folders import locked
 from trio_workflow.artifacts.layout import Layout, Place, is_sha256
 from trio_workflow.artifacts.reader import FileReader, open_reader, read_latest
 from trio_workflow.artifacts.writer import PartFile, remove_leftovers
@@ -72,7 +71,8 @@ class FileArtifactStore:
     async def delete(self, ref_or_id: ArtifactRef | str, /) -> None:
         """Remove exact bytes (a ref), or all that was put under an id. Quiet about what is not there.
 
-        When the ref's bytes were the last put, the id names nothing afterwards, not the put before.
+        When the ref's bytes were the last put, the id names nothing afterwards, not the put before; nor
+        perhaps when another put of the id is under way at that moment. Refs are exact all the same.
         """
         await self._offload.run(self._delete, ref_or_id)
 
@@ -85,15 +85,15 @@ class FileArtifactStore:
     def _delete(self, ref_or_id: ArtifactRef | str) -> None:
         artifact_id = ref_or_id if isinstance(ref_or_id, str) else ref_or_id.id
         place = self._layout.place(artifact_id)
-        with suppress(FileNotFoundError), locked(place.shard, create=False):
+        with suppress(FileNotFoundError):
             if isinstance(ref_or_id, str):
                 _remove_all(place)
             else:
                 _remove_exact(place, ref_or_id)
-            # Folders that still hold something stay.
-            with suppress(OSError):
-                place.folder.rmdir()
-                place.shard.rmdir()
+        # Folders that still hold something stay.
+        with suppress(OSError):
+            place.folder.rmdir()
+            place.shard.rmdir()
 
 
 def _remove_all(place: Place) -> None:

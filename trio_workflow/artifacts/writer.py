@@ -2,7 +2,9 @@
 
 Rule 1: a name outside tmp/ is given only to bytes that are on disk.
 Rule 2: latest.json names bytes whose own names are on disk.
-Rule 3: names below a shard change only while the shard is locked.
+Rule 3: nobody waits for anybody: a process that is stopped in the middle of a put must not hold up others.
+So there is no lock, and a folder may be removed, once empty, while another is about to put something in it.
+What is written keeps its name in tmp/ until all is in place, so that all can be done again.
 
 Nothing here is async; each method is one blocking call.
 """
@@ -18,7 +20,7 @@ from typing import IO, Any
 
 import attrs
 
-from trio_workflow.artifacts.folders import locked, sync_folder
+from trio_workflow.artifacts.folders import make_folder, sync_folder
 from trio_workflow.artifacts.layout import Layout, Place
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
 
@@ -51,8 +53,15 @@ class PartFile:
         ref = self._reference(obj, place)
         for path in (self._sidecar, self._latest):
             _write_record(path, ref)
-        with locked(place.shard, create=True):
-            self._move_into(place, ref.sha256)
+        while True:
+            try:
+                self._name(place, ref.sha256)
+                break
+            except FileNotFoundError:
+                # Its last owner has removed the folder. Unless our own files are gone, it is made again.
+                if not self._path.exists():
+                    raise
+        self.discard()
         return ref
 
     def discard(self) -> None:
@@ -62,12 +71,12 @@ class PartFile:
         for path in (self._path, self._sidecar, self._latest):
             path.unlink(missing_ok=True)
 
-    def _move_into(self, place: Place, sha256: str) -> None:
-        place.folder.mkdir(exist_ok=True)
-        self._path.replace(place.data(sha256))
-        self._sidecar.replace(place.sidecar(sha256))
+    def _name(self, place: Place, sha256: str) -> None:
+        make_folder(place.folder)
+        _also_name(self._path, place.data(sha256))
+        _also_name(self._sidecar, place.sidecar(sha256))
         sync_folder(place.folder)
-        self._latest.replace(place.latest)
+        _also_name(self._latest, place.latest)
         for folder in (place.folder, place.shard, self._layout.root):
             sync_folder(folder)
 
@@ -93,6 +102,16 @@ def remove_leftovers(layout: Layout) -> None:
             with suppress(OSError):
                 if entry.stat().st_mtime < oldest:
                     os.unlink(entry.path)
+
+
+def _also_name(source: Path, name: Path) -> None:
+    """Let `name` name what `source` does, whatever it named before, in one step."""
+    link = source.with_name(f"{source.name}.link")
+    os.link(source, link)
+    try:
+        os.replace(link, name)
+    finally:
+        link.unlink(missing_ok=True)  # a rename between two names of one file does nothing
 
 
 def _write_record(path: Path, ref: ArtifactRef) -> None:
