@@ -1,7 +1,5 @@
 """run_until_idle: what is waited for, and what is not."""
 
-import math
-from pathlib import Path
 
 import pytest
 import trio
@@ -15,12 +13,11 @@ from trio_workflow import (
     RunBuilder,
     RunHandle,
     Runtime,
-    SQLiteStore,
     StepContext,
     StepOpts,
     executor,
 )
-from trio_workflow.testing import crash, open_test_runtime, run_until_idle
+from trio_workflow.testing import open_test_runtime, run_until_idle
 
 
 def package(*steps: StepOpts, name: str = "p") -> Package:
@@ -153,30 +150,6 @@ async def test_two_at_once_share_the_work_and_both_return(autojump_clock: MockCl
         assert len(times) == 3
         assert await statuses(rt, handle) == ["succeeded"] * 3
         assert trio.current_time() == 3
-
-
-async def test_leases_of_the_dead_are_waited_for_and_those_of_the_living_are_not(
-    autojump_clock: MockClock, tmp_path: Path
-) -> None:
-    store = SQLiteStore(tmp_path / "e.db", synchronous="OFF")
-    async with open_test_runtime(store=store) as living, open_test_runtime(store=store) as rt:
-        async with open_test_runtime(store=store) as dying, trio.open_nursery() as nursery:
-            noting(dying, "d", math.inf)
-            dead = await started(dying, {"kind": "d"}, name="d")
-            await nursery.start(dying.start_workers)
-            await trio.testing.wait_all_tasks_blocked()
-            crash(dying)
-        async with trio.open_nursery() as nursery:
-            noting(living, "l", math.inf)
-            live = await started(living, {"kind": "l", "queue": "other"}, name="l")
-            await nursery.start(living.start_workers)
-            times = noting(rt, "d")
-            await run_until_idle(rt)
-            assert [round(at, 3) for _, at in times] == [30]
-            assert await statuses(rt, dead) == ["succeeded"]
-            assert await statuses(rt, live) == ["running"]
-            assert trio.current_time() < 100
-            nursery.cancel_scope.cancel()
 
 
 async def test_it_works_with_a_real_clock() -> None:

@@ -53,12 +53,10 @@ class Desk:
             with self._crew.claiming() as revoked:
                 done = await self._engine.store.exchange(batch, request)
                 self._engine.publish()
-            if self._engine.is_dead:  # what it claimed is left to run out
-                raise RuntimeClosedError("the workflow runtime ended while the store answered")
             try:
                 await self._take_in(batch, done.completed)
             finally:
-                # What was leased is ours, whatever became of the outcomes.
+                # What was leased is ours, whatever became of the outcomes; after a crash nothing is started.
                 if isinstance(done.answer, ClaimAnswer) and not self._engine.is_dead:
                     self._start(done.answer, sent, revoked)
             if done.answer is None:
