@@ -150,6 +150,16 @@ async def test_a_lease_is_not_expired_a_microsecond_too_early(bench: Bench) -> N
     assert (await bench.ask()).refreshed == 1
 
 
+async def test_of_two_leases_the_one_that_runs_on_is_left_alone(bench: Bench) -> None:
+    await bench.create(run("r", "a", "b"))
+    await bench.claim(1)
+    jump(0.000_001)
+    await bench.claim(1)
+    jump(LEASE / SECOND - 0.000_001)
+    assert (await bench.ask(0)).refreshed == 1
+    assert await bench.statuses() == {"a": "ready", "b": "running"}
+
+
 async def test_a_claim_that_must_not_expire_leases_does_not(bench: Bench) -> None:
     await leased(bench)
     jump(1000)

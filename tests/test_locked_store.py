@@ -84,11 +84,11 @@ async def test_a_store_locked_for_too_long_is_reported_to_all_who_wait(
 async def test_a_store_is_not_stuck_while_others_make_progress(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trio_workflow.store.sqlite.writer.STUCK_AFTER", 3)
+    monkeypatch.setattr("trio_workflow.store.sqlite.writer.STUCK_AFTER", 6)
     with locked(bench.path) as rival:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bench.create, run("r", "a"))
-            for number in range(5):
+            for number in range(8):
                 await wait_locked_out(bench, 2 * number + 2)
                 rival.execute("INSERT INTO trash VALUES (?)", (number,))
                 rival.execute("COMMIT")
