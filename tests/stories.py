@@ -45,7 +45,7 @@ def config(folder: Path, **settings: Any) -> Config:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, patience: float = 100_000, **settings: Any) -> AsyncIterator[Runtime]:
+async def opened(folder: Path, *, patience: float = 20_000, **settings: Any) -> AsyncIterator[Runtime]:
     """An open runtime. A test that hangs fails, after some virtual time, and every store is left sound."""
     with trio.fail_after(patience):
         async with open_runtime(config(folder, **settings)) as rt:

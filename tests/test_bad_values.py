@@ -1,4 +1,4 @@
-"""What an executor may not hand in, or is not handed: values without a JSON form, too large, of another type."""
+"""What an executor may not hand in, or is not handed: values without JSON form, too large, ill-typed."""
 
 import math
 from collections.abc import Callable

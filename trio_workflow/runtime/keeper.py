@@ -59,7 +59,8 @@ class Keeper:
             if not renewals:
                 await self._store.holds(())
         except StoreUnavailableError as error:
-            logger.warning("leases could not be renewed: %s", error)
+            if renewals:
+                logger.warning("leases could not be renewed: %s", error)
             return self._lease / 12
         for holding in holdings:
             if holding.token in live:

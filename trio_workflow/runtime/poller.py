@@ -13,6 +13,7 @@ logger = logging.getLogger("trio_workflow")
 
 async def poll_always(engine: Engine) -> None:
     """While somebody is interested, ask whether another process has committed, and look at what it means."""
+    can_look = True  # a store that cannot be looked at is told once, not at every poll
     while True:
         interval = min(engine.poll_intervals, default=math.inf)
         engine.interest.value = False
@@ -22,8 +23,11 @@ async def poll_always(engine: Engine) -> None:
         try:
             if await engine.store.poll():
                 await refresh(engine)
+            can_look = True
         except StoreUnavailableError as error:
-            logger.warning("other processes' work could not be looked at: %s", error)
+            if can_look:
+                logger.warning("other processes' work cannot be looked at: %s", error)
+            can_look = False
 
 
 async def refresh(engine: Engine) -> None:
