@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from stories import define, one_step, opened, working
 from trio.testing import MockClock
 
-from tests.stories import define, one_step, opened, working
 from trio_workflow import Event, Runtime, SQLiteStore, StepContext, Store, executor
 from trio_workflow.clock import Clock
 

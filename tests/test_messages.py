@@ -229,7 +229,9 @@ async def test_a_taken_run_id_is_refused(tmp_path: Path, autojump_clock: MockClo
 
 
 @pytest.mark.parametrize(
-    "bad", [object(), math.nan, {1: 2}, "\ud800", {"a": [math.inf]}, "x" * 2000], ids=repr
+    "bad",
+    [object(), math.nan, {1: 2}, "\ud800", {"a": [math.inf]}, "x" * 2000],
+    ids=["an object", "nan", "a number as key", "a surrogate", "infinity inside", "too large"],
 )
 async def test_an_input_that_cannot_be_stored_is_refused_naming_where(
     tmp_path: Path, autojump_clock: MockClock, bad: Any

@@ -5,15 +5,17 @@ import platform
 import sqlite3
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
 import trio
 
-from tests.bench import engine
-from tests.bench.finished import add_finished
-from tests.bench.raw import drain_by_hand
+from trio_workflow import Runtime
+
+from . import engine
+from .finished import add_finished
+from .raw import drain_by_hand
 
 
 def in_folder(measure: Callable[[Path], float]) -> float:
@@ -22,12 +24,12 @@ def in_folder(measure: Callable[[Path], float]) -> float:
 
 
 def through_engine(
-    synchronous: str, measure: Callable[[engine.Runtime], "object"], finished: int, folder: Path
+    synchronous: str, measure: Callable[[Runtime], Awaitable[float]], finished: int, folder: Path
 ) -> float:
     async def main() -> float:
         async with engine.working_runtime(folder, synchronous) as rt:
             await engine.drain(rt, 320)  # warm
-            return await measure(rt)  # type: ignore[misc, no-any-return]
+            return await measure(rt)
 
     if finished:
         add_finished(folder, finished)
@@ -43,7 +45,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}")
     for synchronous in ("FULL", "NORMAL"):
         works: dict[str, Callable[[Path], float]] = {
-            "raw": lambda folder, s=synchronous: drain_by_hand(folder, args.steps, s),
+            "raw": partial(drain_by_hand, steps=args.steps, synchronous=synchronous),
             "drain": partial(through_engine, synchronous, lambda rt: engine.drain(rt, args.steps), 0),
             "grown": partial(
                 through_engine, synchronous, lambda rt: engine.drain(rt, args.steps), args.finished
@@ -65,10 +67,10 @@ def report(synchronous: str, found: dict[str, list[float]], finished: int) -> No
     flat = statistics.median(g / d for g, d in zip(found["grown"], found["drain"], strict=True))
     print(f"synchronous={synchronous}")
     print(f"  the SQL alone, batches of 32        {median['raw']:>10,.0f} steps/s")
-    print(f"  fan-out, 32 at once                 {median['drain']:>10,.0f} steps/s   ratio {against_raw:.2f}")
     print(
-        f"  the same beside {finished:>9,} finished   {median['grown']:>10,.0f} steps/s   ratio {flat:.2f}"
+        f"  fan-out, 32 at once                 {median['drain']:>10,.0f} steps/s   ratio {against_raw:.2f}"
     )
+    print(f"  the same beside {finished:>9,} finished   {median['grown']:>10,.0f} steps/s   ratio {flat:.2f}")
     print(f"  enqueue of one run                  {median['enqueue']:>10,.0f} steps/s")
     print(f"  a hop in a chain of 300, p50        {median['hop']:>10.2f} ms")
     print(f"  one-step run, idle system, p50      {median['idle']:>10.2f} ms")

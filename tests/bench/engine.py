@@ -1,5 +1,6 @@
 """The same work through the runtime, with everything on."""
 
+import itertools
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from trio_workflow import (
     Runtime,
     SQLiteStore,
     StepContext,
+    StepHandle,
     open_runtime,
 )
 
@@ -26,10 +28,10 @@ bench = Package("bench")
 async def start(run: RunBuilder, shape: list[int]) -> None:
     """shape: [width, 0] for a fan-out, [length, 1] for a chain."""
     count, is_chain = shape
-    previous = None
+    previous: list[StepHandle] = []
     for _ in range(count):
-        depends_on = [previous] if is_chain and previous is not None else []
-        previous = run.step(kind="work", queue="q", depends_on=depends_on)
+        step = run.step(kind="work", queue="q", depends_on=previous)
+        previous = [step] if is_chain else []
 
 
 @bench.executor("work")
@@ -75,7 +77,7 @@ async def hop(rt: Runtime, length: int) -> float:
     await handle.wait()
     page = await rt.steps(handle.id, limit=length)
     starts = [step.started_at for step in page if step.started_at is not None]
-    gaps = [(b - a).total_seconds() * 1000 for a, b in zip(starts, starts[1:], strict=False)]
+    gaps = [(b - a).total_seconds() * 1000 for a, b in itertools.pairwise(starts)]
     return statistics.median(gaps)
 
 

@@ -28,15 +28,20 @@ def drain_by_hand(folder: Path, steps: int, synchronous: str) -> float:
 def _fill(conn: sqlite3.Connection, steps: int) -> None:
     conn.execute("BEGIN IMMEDIATE")
     conn.execute(
-        "INSERT INTO runs (id, package, name, status, metadata, created_at, updated_at, pending, ready, running, "
-        "succeeded, failed, canceled, excused) VALUES ('r', 'p', 'n', 'pending', '{}', 0, 0, 0, ?, 0, 0, 0, 0, 0)",
+        """
+        INSERT INTO runs (id, package, name, status, metadata, created_at, updated_at,
+          pending, ready, running, succeeded, failed, canceled, excused)
+        VALUES ('r', 'p', 'n', 'pending', '{}', 0, 0, 0, ?, 0, 0, 0, 0, 0)
+        """,
         (steps,),
     )
     conn.executemany(
-        "INSERT INTO steps (step_key, run_key, id, package, kind, queue, dedup_key, retry, metadata, priority, "
-        "delay, allow_failure, status, unmet, attempt, charged, lost, turn, ready_at, created_at, updated_at) "
-        "VALUES (?, 1, ?, 'p', 'k', 'q', '', '[3,\"exponential\",1.0,60.0,2.0,0.0]', '{}', 0, 0, 0, 'ready', "
-        "0, 0, 0, 0, ?, 0, 0, 0)",
+        """
+        INSERT INTO steps (step_key, run_key, id, package, kind, queue, dedup_key, retry, metadata, priority,
+          delay, allow_failure, status, unmet, attempt, charged, lost, turn, ready_at, created_at, updated_at)
+        VALUES (?, 1, ?, 'p', 'k', 'q', '', '[3,"exponential",1.0,60.0,2.0,0.0]', '{}', 0,
+          0, 0, 'ready', 0, 0, 0, 0, ?, 0, 0, 0)
+        """,
         ((n, f"step:{n}", n) for n in range(1, steps + 1)),
     )
     conn.execute("COMMIT")
@@ -56,14 +61,18 @@ def _drain(conn: sqlite3.Connection, steps: int) -> None:
 
 def _claim(conn: sqlite3.Connection) -> list[int]:
     rows = conn.execute(
-        "SELECT step_key FROM steps WHERE queue = 'q' AND kind = 'k' AND status = 'ready' AND turn IS NOT NULL "
-        "ORDER BY priority DESC, turn, step_key LIMIT ?",
+        """
+        SELECT step_key FROM steps WHERE queue = 'q' AND kind = 'k' AND status = 'ready' AND turn IS NOT NULL
+        ORDER BY priority DESC, turn, step_key LIMIT ?
+        """,
         (BATCH,),
     ).fetchall()
     keys = [key for (key,) in rows]
     conn.executemany(
-        "UPDATE steps SET status = 'running', attempt = attempt + 1, turn = NULL, worker_id = 'w', token = 't', "
-        "acquired_at = 1, expires_at = 2, started_at = 1, updated_at = 1 WHERE step_key = ?",
+        """
+        UPDATE steps SET status = 'running', attempt = attempt + 1, turn = NULL, worker_id = 'w', token = 't',
+          acquired_at = 1, expires_at = 2, started_at = 1, updated_at = 1 WHERE step_key = ?
+        """,
         rows,
     )
     conn.executemany(
