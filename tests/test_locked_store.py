@@ -129,6 +129,32 @@ async def test_one_who_is_cancelled_while_the_store_is_locked_leaves_and_the_res
     assert await bench.is_sound()
 
 
+async def test_one_who_is_cancelled_while_a_thread_waits_for_the_lock_leaves_after_that_try(
+    tmp_path: Path,
+) -> None:
+    gone, left = trio.CancelScope(), trio.Event()
+
+    async def leave() -> None:
+        with gone:
+            await bench.create(run("gone", "a"))
+        left.set()
+
+    async with open_bench(tmp_path / "engine.db") as bench:
+        with locked(bench.path) as rival, trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(bench.create, run("one", "a"))
+                await wait_all_tasks_blocked()
+                nursery.start_soon(leave)
+                await wait_locked_out(bench, 1)
+                await wait_all_tasks_blocked()  # both are taken, and the thread waits for the lock
+                gone.cancel()
+                await left.wait()
+                assert gone.cancelled_caught
+                rival.execute("ROLLBACK")
+        assert await bench.run_status("one") == "pending"
+        assert await bench.store.reads.workflow("gone") is None
+
+
 async def test_readers_do_not_wait_for_a_writer(bench: Bench) -> None:
     await bench.create(run("r", "a"))
     with locked(bench.path):
