@@ -113,9 +113,13 @@ def test_it_raises_what_start_run_raises() -> None:
         plan(Package("p"))
 
 
+went_on: list[str] = []
+
+
 async def _sleeps(run: RunBuilder) -> None:
     run.step("a", kind="k")
-    await trio.sleep(1)
+    await trio.sleep(0.01)
+    went_on.append("sleeps")
 
 
 async def _opens_a_nursery(run: RunBuilder) -> None:
@@ -145,3 +149,4 @@ def test_an_entrypoint_that_waits_is_told(entrypoint: Any) -> None:
 
     check()
     trio.run(within)
+    assert went_on == []

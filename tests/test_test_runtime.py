@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 import trio_workflow.testing
-from trio_workflow import ConfigError, Package, RunBuilder, SQLiteStore, StepContext
+from trio_workflow import ConfigError, Package, RunBuilder, Runtime, SQLiteStore, StepContext
 from trio_workflow.runtime.runtime import engine_of
 from trio_workflow.testing import open_test_runtime, run_until_idle
 
@@ -58,6 +58,29 @@ async def test_two_are_apart_unless_they_are_given_one_store(
         assert await alone.workflow(handle.id) is None
         assert await second.workflow(handle.id) is not None
     assert (tmp_path / "e.db").exists()
+
+
+def test_all_runtimes_of_a_trio_run_have_one_time(tmp_path: Path) -> None:
+    """Also where the store holds a later time than the clock starts with, from an earlier trio run."""
+    store = SQLiteStore(tmp_path / "e.db", synchronous="OFF")
+
+    async def main() -> list[float]:
+        await trio.sleep(100)
+        async with open_test_runtime(store=store) as first:
+            first.register_package(uses_everything)
+            before = await created_at(first)
+            await trio.sleep(50)
+            async with open_test_runtime(store=store) as second:
+                second.register_package(uses_everything)
+                return [before, await created_at(second), await created_at(first)]
+
+    async def created_at(rt: Runtime) -> float:
+        run = await rt.workflow((await rt.start_run("p")).id)
+        assert run is not None
+        return run.created_at.timestamp()
+
+    times = [at for _ in range(2) for at in trio.run(main, clock=MockClock(autojump_threshold=0))]
+    assert [at - times[0] for at in times] == [0, 50, 50, 50, 100, 100]
 
 
 async def test_any_setting_may_be_overridden(autojump_clock: MockClock) -> None:

@@ -1,6 +1,5 @@
 """run_until_idle: what is waited for, and what is not."""
 
-
 import pytest
 import trio
 from trio.testing import MockClock
@@ -17,6 +16,7 @@ from trio_workflow import (
     StepOpts,
     executor,
 )
+from trio_workflow.runtime.runtime import engine_of
 from trio_workflow.testing import open_test_runtime, run_until_idle
 
 
@@ -171,3 +171,28 @@ async def test_it_never_moves_a_clock_that_stands_still(mock_clock: MockClock) -
             assert times == [("0", 0.0)]
             mock_clock.jump(5)
         assert times == [("0", 0.0), ("1", 5.0)]
+
+
+async def test_who_waits_for_a_session_looks_again_when_it_leaves() -> None:
+    """It may leave with its outcomes: then their leases are the dates to wait for."""
+    async with open_test_runtime() as rt:
+        hub = engine_of(rt).hub
+        busy, rung = _Busy(), _Busy()
+        hub.join(busy)
+        hub.join(rung)
+        hub.leave(busy)
+        assert (busy.rings, rung.rings) == (0, 1)
+        hub.leave(rung)
+
+
+class _Busy:
+    is_idle = False
+    rings = 0
+
+    def ring(self) -> None:
+        self.rings += 1
+
+    def revoke(self, tokens: object) -> None: ...
+
+    def leases(self) -> list[tuple[int, str]]:
+        return []

@@ -48,6 +48,7 @@ class Hub:
 
     def leave(self, worker: Worker) -> None:
         self._workers.pop(worker, None)
+        self.ring()  # who waits until nothing is in hand may look
 
     def publish(self, changes: Changes) -> None:
         """Tell everybody what a commit changed. Called right after it, without a checkpoint between."""

@@ -90,8 +90,6 @@ class Session:
             with trio.CancelScope(shield=True):
                 await self._wind_down()
             engine.hub.leave(self)
-            if not self.is_idle:
-                engine.hub.ring()
             engine.off_end(self._end)
             engine.sessions.value -= 1
             self.is_over.set()
