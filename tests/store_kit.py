@@ -108,7 +108,7 @@ class Bench:
         return True
 
     def now(self) -> int:
-        return self.store._writer._clock.now()
+        return self.store._committer._clock.now()
 
     def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """Look at the file, or change it behind the store's back: then no constraint is in the way."""
@@ -120,7 +120,7 @@ class Bench:
     @property
     def conn(self) -> sqlite3.Connection:
         """The writer's connection."""
-        return self.store._writer._conn
+        return self.store._committer._conn
 
 
 @asynccontextmanager

@@ -268,7 +268,7 @@ async def test_with_a_full_disk_outcomes_wait_and_workers_go_on_by_themselves(
     async with opened(tmp_path, max_workers=4, default_queue=QueueConfig(4)) as rt:
         define(rt, large)
         runs = [await rt.start_run("p") for _ in range(4)]
-        connection: sqlite3.Connection = rt._engine.store._writer._conn  # type: ignore[attr-defined]
+        connection: sqlite3.Connection = rt._engine.store._committer._conn  # type: ignore[attr-defined]
         [pages] = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages + 3}")
         async with recorded(rt) as events, working(rt):

@@ -19,7 +19,7 @@ from trio_workflow.store.sqlite.transaction import Tx
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer waits for a lock in bites of some milliseconds."""
-    monkeypatch.setattr("trio_workflow.store.sqlite.writer.LOCK_WAIT", 0.004)
+    monkeypatch.setattr("trio_workflow.store.sqlite.committer.LOCK_WAIT", 0.004)
 
 
 @contextmanager
@@ -63,7 +63,7 @@ async def test_a_locked_store_is_waited_for_in_a_thread(tmp_path: Path) -> None:
 async def test_a_store_locked_for_too_long_is_reported_to_all_who_wait(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trio_workflow.store.sqlite.writer.STUCK_AFTER", 3)
+    monkeypatch.setattr("trio_workflow.store.sqlite.committer.STUCK_AFTER", 3)
     told: list[str] = []
 
     async def create(run_id: str) -> None:
@@ -84,7 +84,7 @@ async def test_a_store_locked_for_too_long_is_reported_to_all_who_wait(
 async def test_a_store_is_not_stuck_while_others_make_progress(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trio_workflow.store.sqlite.writer.STUCK_AFTER", 6)
+    monkeypatch.setattr("trio_workflow.store.sqlite.committer.STUCK_AFTER", 6)
     with locked(bench.path) as rival:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bench.create, run("r", "a"))
@@ -166,7 +166,7 @@ async def test_readers_do_not_wait_for_a_writer(bench: Bench) -> None:
 async def test_a_batch_that_is_tried_one_by_one_is_told_when_the_store_is_stuck(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trio_workflow.store.sqlite.writer.STUCK_AFTER", 3)
+    monkeypatch.setattr("trio_workflow.store.sqlite.committer.STUCK_AFTER", 3)
     with closing(sqlite3.connect(bench.path, isolation_level=None)) as rival:
 
         def lose_the_lock(tx: Tx) -> None:

@@ -15,6 +15,7 @@ from trio_workflow.model.policy import QueueConfig
 from trio_workflow.offload import Offload
 from trio_workflow.source import SOURCE
 from trio_workflow.store.protocol import Created, Exchanged, StoreStatistics
+from trio_workflow.store.sqlite.committer import Committer
 from trio_workflow.store.sqlite.connections import Readers
 from trio_workflow.store.sqlite.opening import open_file
 from trio_workflow.store.sqlite.reads import SQLiteReads
@@ -32,12 +33,13 @@ from trio_workflow.store.sqlite.writer import EXCHANGE, RENEWAL, Writer
 class OpenSQLiteStore:
     """The verbs. Made by open_store, closed by aclose."""
 
-    def __init__(self, path: str, writer: Writer, readers: Readers) -> None:
-        self._path, self._writer, self._readers = path, writer, readers
+    def __init__(self, path: str, committer: Committer, readers: Readers) -> None:
+        self._path, self._committer, self._readers = path, committer, readers
+        self._writer = Writer(committer)
         self.reads = SQLiteReads(readers)
 
     def __repr__(self) -> str:
-        return f"<OpenSQLiteStore {self._path} commits={self._writer.statistics.commits}>"
+        return f"<OpenSQLiteStore {self._path} commits={self._committer.statistics.commits}>"
 
     async def create_runs(self, specs: Sequence[RunSpec], *, if_exists: str) -> Created:
         return await self._writer.submit(lambda tx: create_runs(tx, specs, if_exists))
@@ -62,7 +64,7 @@ class OpenSQLiteStore:
         return await self._writer.submit(lambda tx: frozenset(fence(tx, leases)), RENEWAL, locks=False)
 
     async def poll(self) -> bool:
-        return await self._writer.submit(self._writer.has_news, RENEWAL, locks=False)
+        return await self._writer.submit(self._committer.has_news, RENEWAL, locks=False)
 
     async def configure_queues(self, queues: Mapping[str, QueueConfig]) -> None:
         await self._writer.submit(lambda tx: configure_queues(tx, queues))
@@ -92,17 +94,17 @@ class OpenSQLiteStore:
         return await self._writer.submit(lambda tx: sweep(tx, artifact_keys))
 
     def take_changes(self) -> Sequence[Changes]:
-        return self._writer.take_changes()
+        return self._committer.take_changes()
 
     def statistics(self) -> StoreStatistics:
-        counts = self._writer.statistics
+        counts = self._committer.statistics
         return StoreStatistics(
             commits=counts.commits,
             calls=counts.entries,
             largest_batch=counts.largest_batch,
             locked_out=counts.locked_out,
             taken_back=counts.taken_back,
-            checkpoints=self._writer.checkpoints,
+            checkpoints=self._committer.checkpoints,
         )
 
     def sever(self) -> None:
@@ -122,15 +124,15 @@ def _value_or_error(answer: outcome.Outcome[Any]) -> Any:
 async def open_store(path: str, synchronous: str, clock: Clock) -> OpenSQLiteStore:
     """Open the file, in a thread. Raises StoreError."""
 
-    def open_writer() -> Writer:
+    def open_committer() -> Committer:
         conn = open_file(path, synchronous)
         try:
             latest = conn.execute(SQL["latest_time"]).fetchone()[0]
             clock.not_before(latest or 0)
-            return Writer(path, conn, clock)
+            return Committer(path, conn, clock)
         except BaseException:
             conn.close()
             raise
 
-    writer = await Offload(trio.CapacityLimiter(1)).run(open_writer)
-    return OpenSQLiteStore(path, writer, Readers(path))
+    committer = await Offload(trio.CapacityLimiter(1)).run(open_committer)
+    return OpenSQLiteStore(path, committer, Readers(path))

@@ -1,0 +1,222 @@
+"""One transaction for a batch of entries: all of it that runs in the thread that holds the connection.
+
+Rule 1: a verb that refuses does so before it writes. One that fails otherwise takes the batch back, and each
+verb is then tried alone, in a transaction of its own, so that what fails fails alone.
+Rule 2: nobody is answered, and no change is told, before COMMIT.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+import outcome
+import trio
+
+from trio_workflow.clock import Clock
+from trio_workflow.errors import RuntimeClosedError, StoreLostError, StoreUnavailableError, WorkflowError
+from trio_workflow.model.changes import Changes
+from trio_workflow.source import SOURCE
+from trio_workflow.store.sqlite.connections import LOCK_WAIT
+from trio_workflow.store.sqlite.faults import explain, is_busy
+from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
+from trio_workflow.store.sqlite.opening import FileId, refuse_newer, schema_version
+from trio_workflow.store.sqlite.transaction import Tx
+
+Verb = Callable[[Tx], Any]
+
+STUCK_AFTER = 150
+"""Tries (of LOCK_WAIT seconds each) to take the lock, while no other process commits, before giving up."""
+
+
+@attrs.define(eq=False)
+class Entry:
+    """Verbs that one task waits for. answers: one per verb, once the entry is done."""
+
+    verbs: tuple[Verb, ...]
+    rank: int
+    locks: bool = True  # whether the verbs need the write lock
+    task: trio.lowlevel.Task | None = None  # parked, waiting for answers or for its turn to lead
+    taken: bool = False
+    cancel: Callable[[], Any] | None = None  # raises Cancelled; the task was cancelled while it was taken
+    answers: list[outcome.Outcome[Any]] | None = None
+
+    def fail(self, error: BaseException) -> None:
+        self.answers = [outcome.Error(error) for _ in self.verbs]
+
+
+@attrs.define
+class CommitStatistics:
+    commits: int = 0
+    entries: int = 0
+    largest_batch: int = 0
+    locked_out: int = 0
+    taken_back: int = 0
+
+
+class Committer:
+    """Holds the writer connection. Its methods are called by one thread at a time, or inline."""
+
+    def __init__(self, path: str, conn: sqlite3.Connection, clock: Clock) -> None:
+        self._path, self._conn, self._clock = path, conn, clock
+        self._file = FileId.of(path)
+        self._log = LogCheckpoint(path, conn)
+        self._committed: deque[Changes] = deque()
+        self._data_version = self._read_data_version()
+        self.rival_version = self._data_version  # moves while others get the lock that we wait for
+        self.is_severed = False
+        self.statistics = CommitStatistics()
+
+    def run(self, batch: list[Entry]) -> bool:
+        """Answer every entry; False if the database was locked and nothing was done."""
+        try:
+            self._look_at_file()
+            if not any(entry.locks for entry in batch):
+                self._read_only(batch)
+                return True
+            if not self._begin():
+                return False
+            self._commit_together(batch)
+            if self._log.is_due():
+                self._log.run()
+        except sqlite3.Error as error:
+            self._fail_rest(batch, self._explained(error))
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            self._fail_rest(batch, error)
+        return True
+
+    @staticmethod
+    def _fail_rest(batch: list[Entry], error: Exception) -> None:
+        for entry in batch:
+            if entry.answers is None:
+                entry.fail(error)
+
+    def _explained(self, error: sqlite3.Error) -> Exception:
+        fault = explain(error, self._path)
+        fault.__cause__ = error
+        return fault
+
+    def _look_at_file(self) -> None:
+        found = FileId.of(self._path)
+        if found != self._file:
+            what = "was deleted" if found is None else "was replaced by another file"
+            raise StoreLostError(f"workflow store {self._path} {what} while the runtime was using it")
+
+    def _begin(self) -> bool:
+        """Take the write lock; False if another connection holds it."""
+        try:
+            # Jittered, so that processes that wait for each other do not do so in step.
+            self._conn.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT * 1000 * (0.5 + SOURCE.roll()))}")
+            self._conn.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                self.rival_version = self._read_data_version()
+                return False
+            raise
+        return True
+
+    def _begin_patiently(self) -> None:
+        """For a batch that was taken back and can not be put in line again: the thread itself waits."""
+        tries, rival = 0, self.rival_version
+        while not self._begin():
+            tries = tries + 1 if rival == self.rival_version else 0
+            rival = self.rival_version
+            if self.is_severed:
+                raise RuntimeClosedError("the workflow runtime is closed")
+            if tries >= STUCK_AFTER:
+                raise self.stuck()
+
+    def stuck(self) -> StoreUnavailableError:
+        return StoreUnavailableError(f"workflow store {self._path} has been locked for too long")
+
+    def _commit_together(self, batch: list[Entry]) -> None:
+        tx = Tx(self._conn, self._clock.now())
+        try:
+            answers = _ask_all(batch, tx)
+            self._conn.execute("COMMIT")
+        except Exception:
+            # A full disk ends the transaction by itself, and a statement after that would be stored at once.
+            if self._conn.in_transaction:
+                self._conn.execute("ROLLBACK")
+            self.statistics.taken_back += 1
+            self._commit_one_by_one(batch)
+            return
+        except BaseException:
+            if self._conn.in_transaction:
+                self._conn.execute("ROLLBACK")
+            raise
+        self._count(len(batch), tx)
+        for entry, answer in zip(batch, answers, strict=True):
+            entry.answers = answer
+
+    def _commit_one_by_one(self, batch: list[Entry]) -> None:
+        for entry in batch:
+            entry.answers = [self._commit_alone(verb) for verb in entry.verbs]
+
+    def _commit_alone(self, verb: Verb) -> outcome.Outcome[Any]:
+        try:
+            self._begin_patiently()
+            tx = Tx(self._conn, self._clock.now())
+            answer = _ask(verb, tx)
+            self._conn.execute("COMMIT")
+        except Exception as error:
+            if self._conn.in_transaction:
+                self._conn.execute("ROLLBACK")
+            return outcome.Error(self._explained(error) if isinstance(error, sqlite3.Error) else error)
+        self._count(1, tx)
+        return answer
+
+    def _read_only(self, batch: list[Entry]) -> None:
+        answers = _ask_all(batch, Tx(self._conn, self._clock.now()))
+        for entry, answer in zip(batch, answers, strict=True):
+            entry.answers = answer
+
+    def _count(self, entries: int, tx: Tx) -> None:
+        self._committed.extend(tx.changes)
+        self.statistics.commits += 1
+        self.statistics.entries += entries
+        self.statistics.largest_batch = max(self.statistics.largest_batch, entries)
+
+    def has_news(self, tx: Tx) -> bool:
+        """A verb: whether another connection has committed since this was last asked."""
+        before, self._data_version = self._data_version, self._read_data_version()
+        if before == self._data_version:
+            return False
+        refuse_newer(self._path, schema_version(tx.conn))
+        return True
+
+    def _read_data_version(self) -> int:
+        """Changes when another connection commits, and only then: our own commits do not count here."""
+        version: int = self._conn.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    def take_changes(self) -> list[Changes]:
+        """What was changed since this was last asked, in the order of the commits and their verbs."""
+        taken: list[Changes] = []
+        while self._committed:  # the thread may be adding to it
+            taken.append(self._committed.popleft())
+        return taken
+
+    @property
+    def checkpoints(self) -> int:
+        return self._log.runs
+
+    def close(self) -> None:
+        self._log.close()
+        self._conn.close()
+
+
+def _ask_all(batch: Sequence[Entry], tx: Tx) -> list[list[outcome.Outcome[Any]]]:
+    return [[_ask(verb, tx) for verb in entry.verbs] for entry in batch]
+
+
+def _ask(verb: Verb, tx: Tx) -> outcome.Outcome[Any]:
+    """The verb's answer, or its refusal. Anything else it raises is raised: the transaction is not sound."""
+    before = tx.conn.total_changes
+    try:
+        return outcome.Value(verb(tx))
+    except WorkflowError as refusal:
+        if tx.conn.total_changes != before:
+            raise
+        return outcome.Error(refusal)
