@@ -1,8 +1,8 @@
 """One writer for everybody: whoever finds it idle commits for all who are waiting (group commit).
 
 Rule 1: entries are changed only by the event loop, or by the thread that runs the batch they are in.
-Rule 2: of the tasks with an entry in line one leads: it takes the whole line, has it run as one transaction, in
-one thread hop, and when its own entry is done hands over to the first that came meanwhile. There is no
+Rule 2: of the tasks with an entry in line one leads: it takes the whole line, has it run as one transaction
+in one thread hop, and when its own entry is done hands over to the first that came meanwhile. There is no
 background task, so that the store needs no nursery.
 Rule 3: cancelled before it was taken, an entry never happened; once taken, it is waited for.
 
