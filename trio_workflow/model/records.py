@@ -120,8 +120,8 @@ class Record:
 
 @attrs.frozen(kw_only=True)
 class Artifact:
-    """An artifact of a step. body: the bytes of an inline one; of one in the artifact store the JSON text of its
-    reference. size: that of the bytes, wherever they are."""
+    """An artifact of a step. body: the bytes of an inline one; of one in the artifact store the JSON text of
+    its reference. size: that of the bytes, wherever they are."""
 
     id: str
     name: str
