@@ -52,6 +52,9 @@ def test_a_lone_queue_gets_all() -> None:
 
 
 def test_a_step_of_a_run_that_comes_later_starts_almost_at_once() -> None:
-    big = [turn_of(0, waiting) for waiting in range(1000)]
-    assert big == list(range(1, 1001))
+    big = [0]
+    for _ in range(1000):
+        big.append(turn_of(0, big[-1]))
+    assert big == list(range(1001))
     assert turn_of(5, 0) == 6  # five have started: before the seventh of a thousand
+    assert turn_of(2000, big[-1]) == 2001  # what has started does not count for or against a run

@@ -1,18 +1,18 @@
 """Who goes first: free slots are dealt to queues in turns, and runs take turns within a queue.
 
-Runs take turns by a number a step gets when it falls due: the queue's turn now, plus the steps of its run
-that are already waiting. Steps start in the order of these numbers. A run of a thousand steps thus stands
-with its last one a thousand turns back, and a run that comes later with one step starts almost at once; and
-since the queue's turn grows with every start, no step is overtaken for ever (start-time fair queueing,
-Goyal, Vin and Cheng, 1996).
+Runs take turns by a number a step gets when it falls due: the next after the queue's turn, and after the last
+number its run got in that queue. Steps start in the order of these numbers. A run of a thousand steps thus
+stands with its last one a thousand turns back, and a run that comes later with one step starts almost at
+once; and since the queue's turn grows with every start, no step is overtaken for ever (start-time fair
+queueing, Goyal, Vin and Cheng, 1996).
 """
 
 from collections.abc import Mapping
 
 
-def turn_of(queue_turn: int, waiting: int) -> int:
-    """The turn of a step that falls due while `waiting` steps of its run are ready."""
-    return queue_turn + 1 + waiting
+def turn_of(queue_turn: int, last: int) -> int:
+    """The turn of a step that falls due, when the last one of its run in that queue got `last`."""
+    return max(queue_turn, last) + 1
 
 
 def deal(slots: int, wanted: Mapping[str, int], first: int) -> dict[str, int]:

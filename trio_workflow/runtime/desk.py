@@ -82,7 +82,7 @@ class Desk:
             max_lost=config.max_lost_leases,
             queues=self._queues,
             free=by_queue,
-            spared=self._crew.unexpired(),
+            spared=engine.hub.unexpired(),
             turn=self._turn,
             expire=engine.drift.may_expire(),
         )

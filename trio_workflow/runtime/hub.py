@@ -30,6 +30,10 @@ class Worker(Protocol):
         """Step key and token of each lease whose executor runs."""
         ...
 
+    def unexpired(self) -> Collection[str]:
+        """Tokens of the leases in hand that by this process's clock still hold."""
+        ...
+
     @property
     def is_idle(self) -> bool:
         """Whether nothing is in hand."""
@@ -78,6 +82,10 @@ class Hub:
     def leases(self) -> list[tuple[int, str]]:
         """Step key and token of every lease whose executor runs in this process."""
         return [lease for worker in self._workers for lease in worker.leases()]
+
+    def unexpired(self) -> frozenset[str]:
+        """Tokens of all leases of this runtime that by its own clock still hold."""
+        return frozenset(token for worker in self._workers for token in worker.unexpired())
 
     @property
     def awaited_runs(self) -> list[str]:

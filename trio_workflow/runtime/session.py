@@ -54,6 +54,9 @@ class Session:
     def revoke(self, tokens: Collection[str]) -> None:
         self.crew.revoke(tokens)
 
+    def unexpired(self) -> Collection[str]:
+        return self.crew.unexpired()
+
     def leases(self) -> Collection[tuple[int, str]]:
         return [(holding.claim.step_key, holding.token) for holding in self.crew.at_work()]
 

@@ -4,6 +4,7 @@ Rule 1: a verb changes a step's status only through Book.move, which asks the ta
 Rule 2: counters and status of every run a verb touched are written once, when its book is closed.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from trio_workflow.model.status import RunStatus, StepStatus
 from trio_workflow.rules.run_status import Tally, run_status
 from trio_workflow.rules.shares import turn_of
 from trio_workflow.rules.transitions import StepEvent, after
+from trio_workflow.store.sqlite.rows import to_json
 from trio_workflow.store.sqlite.statements import SQL
 
 Params = Sequence[Any] | dict[str, Any]
@@ -55,6 +57,7 @@ class RunEntry:
     name: str
     status: RunStatus
     started_at: int | None
+    turns: dict[str, int]  # the last turn a step of the run got, by queue
     tally: Tally
     canceled: bool
     is_new: bool = False
@@ -80,7 +83,9 @@ class Book:
 
     def open_run(self, run_key: int, run_id: str, package: str, name: str) -> RunEntry:
         """Enter a run that this transaction has just inserted."""
-        entry = RunEntry(run_key, run_id, package, name, RunStatus.PENDING, None, Tally(), False, is_new=True)
+        entry = RunEntry(
+            run_key, run_id, package, name, RunStatus.PENDING, None, {}, Tally(), False, is_new=True
+        )
         self._runs[run_key] = entry
         return entry
 
@@ -88,10 +93,18 @@ class Book:
         row = self.tx.one("load_tally", (run_key,))
         if row is None:
             raise StoreError(f"the store has steps of a run that is gone (run_key {run_key})")
-        run_id, package, name, status, started_at, *counts = row
+        run_id, package, name, status, started_at, turns, *counts = row
         status = RunStatus(status)
         return RunEntry(
-            run_key, run_id, package, name, status, started_at, Tally(*counts), status is RunStatus.CANCELED
+            run_key,
+            run_id,
+            package,
+            name,
+            status,
+            started_at,
+            json.loads(turns),
+            Tally(*counts),
+            status is RunStatus.CANCELED,
         )
 
     def move(
@@ -112,11 +125,13 @@ class Book:
             entry.started_at = self.tx.now
 
     def turn(self, queue: str, run_key: int) -> int:
-        """The turn of a step of that run that falls due in that queue and is not yet counted as ready."""
+        """The turn of a step of that run that falls due in that queue now."""
         if queue not in self._turns:
             row = self.tx.one("queue_turn", (queue,))
             self._turns[queue] = row[0] if row else 0
-        return turn_of(self._turns[queue], self.run(run_key).tally.ready)
+        turns = self.run(run_key).turns
+        turns[queue] = turn_of(self._turns[queue], turns.get(queue, 0))
+        return turns[queue]
 
     def place(self, queue: str, run_key: int, delay: int) -> tuple[int, int | None]:
         """ready_at and turn of a step that becomes ready with that delay (microseconds)."""
@@ -152,6 +167,7 @@ class Book:
             {
                 "run_key": entry.run_key,
                 "status": status,
+                "turns": to_json(entry.turns),
                 "started_at": entry.started_at,
                 "finished_at": self.tx.now if status.is_final else None,
                 "now": self.tx.now,

@@ -68,11 +68,12 @@ UPDATE steps SET status = 'canceled', worker_id = NULL, token = NULL, acquired_a
   turn = NULL, canceled_by = ?, finished_at = ?, updated_at = ? WHERE step_key = ?
 
 -- name: load_tally
-SELECT id, package, name, status, started_at, pending, ready, running, succeeded, failed, canceled, excused
+SELECT id, package, name, status, started_at, turns, pending, ready, running, succeeded, failed, canceled,
+  excused
 FROM runs WHERE run_key = ?
 
 -- name: store_tally
-UPDATE runs SET status = :status, started_at = :started_at, finished_at = :finished_at, updated_at = :now,
+UPDATE runs SET status = :status, turns = :turns, started_at = :started_at, finished_at = :finished_at, updated_at = :now,
   pending = :pending, ready = :ready, running = :running, succeeded = :succeeded, failed = :failed,
   canceled = :canceled, excused = :excused
 WHERE run_key = :run_key

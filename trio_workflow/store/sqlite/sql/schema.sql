@@ -13,6 +13,7 @@ CREATE TABLE runs (
   updated_at INTEGER NOT NULL,
   started_at INTEGER,
   finished_at INTEGER,
+  turns TEXT NOT NULL DEFAULT '{}',
   pending INTEGER NOT NULL CHECK (pending >= 0),
   ready INTEGER NOT NULL CHECK (ready >= 0),
   running INTEGER NOT NULL CHECK (running >= 0),
@@ -23,6 +24,7 @@ CREATE TABLE runs (
   CHECK ((finished_at IS NOT NULL) = (status IN ('succeeded', 'failed', 'canceled'))),
   CHECK (finished_at IS NULL OR pending + ready + running = 0)
 ) STRICT;
+-- turns: the last turn a step of the run got, by queue.
 CREATE INDEX runs_of_package ON runs (package);
 CREATE INDEX runs_of_status ON runs (status);
 CREATE INDEX runs_ended ON runs (finished_at) WHERE finished_at IS NOT NULL;

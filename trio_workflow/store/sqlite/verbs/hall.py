@@ -60,9 +60,9 @@ class Hall:
         """The steps to lease, by queue, within every limit."""
         request = self._request
         found = {
-            queue: self._candidates(queue, kinds, room)
+            queue: self._within_rate(queue, kinds, slots)
             for queue, kinds in self._groups().items()
-            if (room := self._room(queue)) > 0
+            if (slots := self._slots(queue)) > 0
         }
         shares = deal(request.limit, {queue: len(steps) for queue, steps in found.items()}, request.turn)
         return {queue: found[queue][:share] for queue, share in shares.items() if share}
@@ -83,23 +83,26 @@ class Hall:
             row = self._tx.one("next_kind", at) or self._tx.one("next_queue", at)
         return groups
 
-    def _room(self, queue: str) -> int:
-        """How many steps of the queue may start now."""
-        config = self.config(queue)
+    def _slots(self, queue: str) -> int:
+        """How many steps of the queue its limit lets start now, and the asker has room for."""
+        limit = self.config(queue).max_workers
         running = self._leased[queue].running if queue in self._leased else 0
-        room = min(config.max_workers - running, self._request.free.get(queue, config.max_workers))
-        if room <= 0 and not self._is_configured(queue):
+        free = min(limit - running, self._request.free.get(queue, limit))
+        if free <= 0 and not self._is_configured(queue):
             self.held_back.add(queue)
-        if config.rate_limit is None or room <= 0:
-            return room
-        return min(room, self._tokens(queue, config.rate_limit))
+        return min(free, self._request.limit)
 
-    def _tokens(self, queue: str, rate: RateLimit) -> int:
+    def _within_rate(self, queue: str, kinds: list[str], slots: int) -> list[Candidate]:
+        """The first due steps, as many as there are slots and tokens; notes whether tokens were short."""
+        rate = self.config(queue).rate_limit
+        if rate is None:
+            return self._candidates(queue, kinds, slots)
         now, slack, tat = self._tx.now, self._request.lease, self._settle(queue, rate)
         tokens = token_bucket.available(tat, now, rate, slack)
-        if tokens < self._request.limit:
+        found = self._candidates(queue, kinds, min(slots, tokens + 1))
+        if len(found) > tokens:
             self.limited[queue] = token_bucket.next_token_at(tat, now, rate, slack)
-        return tokens
+        return found[:tokens]
 
     def _settle(self, queue: str, rate: RateLimit) -> int | None:
         """The tat. One set anew since the clock went far back is stored, or each claim would set it anew."""
@@ -111,8 +114,7 @@ class Hall:
         self._rows[queue] = attrs.evolve(self._row(queue), tat=settled)
         return settled
 
-    def _candidates(self, queue: str, kinds: list[str], room: int) -> list[Candidate]:
-        limit = min(room, self._request.limit)
+    def _candidates(self, queue: str, kinds: list[str], limit: int) -> list[Candidate]:
         found = [
             Candidate(-priority, turn, step_key)
             for kind in kinds
@@ -120,8 +122,6 @@ class Hall:
                 "candidates", {"queue": queue, "kind": kind, "limit": limit}
             )
         ]
-        if queue in self.limited and len(found) < limit:
-            del self.limited[queue]
         found.sort()
         return found[:limit]
 
