@@ -14,8 +14,8 @@ async def test_steps_that_wait_for_their_date_do_not_put_back_the_others_of_thei
 async def test_steps_in_another_queue_do_not_put_back_the_others_of_their_run(bench: Bench) -> None:
     await bench.create(run("two", *(step(f"x{n}", queue="x") for n in range(200)), step("y", queue="y")))
     await bench.create(run("big", *(step(f"b{n}", queue="y") for n in range(100))))
-    only_y = {"queues": frozenset({"y"})}
-    assert "y" in [*await bench.finish(1, **only_y), *await bench.finish(1, **only_y)]
+    y = frozenset({"y"})
+    assert "y" in [*await bench.finish(1, queues=y), *await bench.finish(1, queues=y)]
 
 
 async def test_a_queue_is_short_of_tokens_only_while_a_step_waits_for_one(bench: Bench) -> None:

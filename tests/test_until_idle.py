@@ -196,3 +196,6 @@ class _Busy:
 
     def leases(self) -> list[tuple[int, str]]:
         return []
+
+    def unexpired(self) -> list[str]:
+        return []
