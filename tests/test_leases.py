@@ -31,6 +31,50 @@ LEASE = 30.0
 async def noop(step: StepContext) -> None: ...
 
 
+async def test_a_step_of_hours_keeps_its_lease(tmp_path: Path, autojump_clock: MockClock) -> None:
+    @executor("long")
+    async def long(step: StepContext) -> str:
+        await trio.sleep(3 * 3600)
+        return "done"
+
+    async with opened(tmp_path) as one, opened(tmp_path, poll_interval=5) as two:
+        define(one, long)
+        define(two, long)
+        run = await one.start_run("p")
+        async with working(one):
+            await trio.sleep(1)
+            async with working(two):
+                await run.wait()
+        assert await outcomes(one, run.id) == ["succeeded"]
+        found = one.statistics()
+        assert found.renewals == pytest.approx(3 * 3600 / 10, abs=3)
+        assert found.lost_leases == 0
+        assert trio.current_time() == pytest.approx(3 * 3600, abs=1)
+
+
+async def test_a_lease_is_shown_while_it_lasts(tmp_path: Path, autojump_clock: MockClock) -> None:
+    @executor("long")
+    async def long(step: StepContext) -> None:
+        assert (step.lease.expires_at - step.lease.acquired_at).total_seconds() == LEASE
+        assert (step.lease.acquired_at, step.lease.worker_id) == (step.now, "w1")
+        await trio.sleep(100)
+
+    async with opened(tmp_path, worker_id="w1") as rt:
+        define(rt, long)
+        run = await rt.start_run("p")
+        async with working(rt):
+            await trio.sleep(95)
+            step = await rt.step(run.id, "s")
+            assert step is not None
+            assert step.lease is not None
+            assert (step.lease.expires_at - step.lease.acquired_at).total_seconds() == pytest.approx(120)
+            assert (step.lease.worker_id, step.attempt) == ("w1", 1)
+            await run.wait()
+        step = await rt.step(run.id, "s")
+        assert step is not None
+        assert step.lease is None
+
+
 # --- the store cannot be written -------------------------------------------------------------------------
 
 
