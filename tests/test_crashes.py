@@ -154,3 +154,26 @@ async def test_a_lost_lease_is_not_charged_to_the_retry_budget(
         async with working(rt):
             await run.wait()
         assert await outcomes(rt, run.id) == ["lease_lost", "retried", "lease_lost", "failed"]
+
+
+async def test_a_small_step_of_the_wall_clock_takes_no_lease_from_its_own_worker(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    @executor("long")
+    async def long(step: StepContext) -> None:
+        await trio.sleep(45)
+
+    switch = Switch(tmp_path)
+    async with opened(tmp_path, store=switch, max_workers=2, default_queue=QueueConfig(2)) as rt:
+        define(rt, long)
+        run = await rt.start_run("p")
+        async with working(rt):
+            await trio.sleep(12)
+            switch.is_down = True
+            await trio.sleep(20)  # its lease runs until 40
+            clock = rt._engine.clock
+            clock.not_before(clock.now() + 9_000_000)  # by the store's time it has just run out
+            switch.is_down = False
+            await rt.start_run("p")  # has its own worker look for work, and for expired leases
+            await run.wait()
+        assert await outcomes(rt, run.id) == ["succeeded"]
