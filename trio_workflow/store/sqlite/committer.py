@@ -63,14 +63,15 @@ class Committer:
         self._file = FileId.of(path)
         self._log = LogCheckpoint(path, conn)
         self._committed: deque[Changes] = deque()
-        self._data_version = self._read_data_version()
-        self.rival_version = self._data_version  # moves while others get the lock that we wait for
+        self.rival_version = self._read_data_version()  # moves while others get the lock that we wait for
         self.is_severed = False
         self.statistics = CommitStatistics()
 
     def run(self, batch: list[Entry]) -> bool:
         """Answer every entry; False if the database was locked and nothing was done."""
         try:
+            if self.is_severed:
+                raise RuntimeClosedError("the workflow runtime is closed")
             self._look_at_file()
             if not any(entry.locks for entry in batch):
                 self._read_only(batch)
@@ -178,13 +179,10 @@ class Committer:
         self.statistics.entries += entries
         self.statistics.largest_batch = max(self.statistics.largest_batch, entries)
 
-    def has_news(self, tx: Tx) -> bool:
-        """A verb: whether another connection has committed since this was last asked."""
-        before, self._data_version = self._data_version, self._read_data_version()
-        if before == self._data_version:
-            return False
+    def data_version(self, tx: Tx) -> int:
+        """A verb: a number that has changed if another connection has committed."""
         refuse_newer(self._path, schema_version(tx.conn))
-        return True
+        return self._read_data_version()
 
     def _read_data_version(self) -> int:
         """Changes when another connection commits, and only then: our own commits do not count here."""

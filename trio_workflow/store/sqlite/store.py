@@ -36,6 +36,7 @@ class OpenSQLiteStore:
     def __init__(self, path: str, committer: Committer, readers: Readers) -> None:
         self._path, self._committer, self._readers = path, committer, readers
         self._writer = Writer(committer)
+        self._data_version = committer.rival_version  # when `poll` was last asked
         self.reads = SQLiteReads(readers)
 
     def __repr__(self) -> str:
@@ -64,7 +65,9 @@ class OpenSQLiteStore:
         return await self._writer.submit(lambda tx: frozenset(fence(tx, leases)), RENEWAL, locks=False)
 
     async def poll(self) -> bool:
-        return await self._writer.submit(self._committer.has_news, RENEWAL, locks=False)
+        version = await self._writer.submit(self._committer.data_version, RENEWAL, locks=False)
+        before, self._data_version = self._data_version, version
+        return before != version
 
     async def configure_queues(self, queues: Mapping[str, QueueConfig]) -> None:
         await self._writer.submit(lambda tx: configure_queues(tx, queues))
@@ -114,7 +117,7 @@ class OpenSQLiteStore:
         """Close every connection; the last process to do so copies the log back into the file."""
         with trio.CancelScope(shield=True):
             self._readers.close()
-            await Offload(trio.CapacityLimiter(1)).run(self._writer.close)
+            await self._writer.aclose()
 
 
 def _value_or_error(answer: outcome.Outcome[Any]) -> Any:

@@ -142,7 +142,7 @@ class Writer:
         """Nothing more is written; what is in line, or comes later, meets RuntimeClosedError."""
         self._committer.is_severed = True
 
-    def close(self) -> None:
-        """For when nobody is in line any more. Blocks."""
+    async def aclose(self) -> None:
+        """The batch under way is the last, and is waited for: it uses the connection."""
         self.sever()
-        self._committer.close()
+        await self._offload.run(self._committer.close)

@@ -1,0 +1,72 @@
+"""Schedules and faults, found by attacking the engine, that once hung, crashed or lost something."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from stories import define, one_step, opened
+from trio.testing import MockClock
+
+from trio_workflow import StepContext, executor
+from trio_workflow.errors import RuntimeClosedError, WorkflowError
+from trio_workflow.runtime.runtime import engine_of
+from trio_workflow.store.sqlite.committer import Committer
+
+
+@executor("work")
+async def work(step: StepContext) -> None:
+    """Nothing."""
+
+
+async def test_closing_the_block_waits_for_the_commit_that_somebody_else_has_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To close a connection that a thread uses is a segmentation fault."""
+    real = Committer.run
+    ends: list[str] = []
+
+    def slow(committer: Committer, batch: Any) -> bool:
+        time.sleep(0.05)
+        return real(committer, batch)
+
+    async with trio.open_nursery() as nursery, opened(tmp_path) as rt:
+        define(rt, work, graph=one_step("work"))
+
+        async def start_always() -> None:
+            try:
+                while True:
+                    await rt.start_run("p")
+            except WorkflowError as error:
+                ends.append(type(error).__name__)
+
+        monkeypatch.setattr(Committer, "run", slow)
+        for _ in range(3):
+            nursery.start_soon(start_always)
+        await trio.sleep(0.12)
+    assert ends == [RuntimeClosedError.__name__] * 3
+
+
+async def test_news_that_were_asked_for_in_a_batch_that_was_taken_back_are_not_lost(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(tmp_path) as rt, opened(tmp_path) as other:
+        define(other, work, graph=one_step("work"))
+        store: Any = engine_of(rt).store
+        await store.poll()
+        await other.start_run("p")
+        answers: list[bool] = []
+
+        async def ask() -> None:
+            answers.append(await store.poll())
+
+        async def break_the_batch() -> None:
+            with pytest.raises(ZeroDivisionError):
+                await store._writer.submit(lambda tx: 1 // 0)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            nursery.start_soon(break_the_batch)
+        assert answers == [True]
+        assert await store.poll() is False
