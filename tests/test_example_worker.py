@@ -595,6 +595,7 @@ async def test_a_signal_lets_running_steps_end_and_the_next_start_goes_on(
         "succeeded",
         "retried",
         "failed",
+        "released",  # claimed when the signal came, and not started
     }
 
     again = await run_to_the_end(tmp_path, *args)

@@ -21,7 +21,7 @@ def trash(number: int) -> Callable[[Tx], int]:
     """A verb that leaves a mark: a row in a table without meaning to these tests."""
 
     def mark(tx: Tx) -> int:
-        tx.run("into_trash", {"run_key": number})
+        tx.run("into_trash", {"run_key": number, "id": str(number)})
         return number
 
     return mark
@@ -32,8 +32,8 @@ def marks(bench: Bench) -> list[int]:
 
 
 def broken(tx: Tx) -> None:
-    tx.run("into_trash", {"run_key": 99})
-    tx.run("into_trash", {"run_key": 99})  # raises sqlite3.IntegrityError
+    tx.run("into_trash", {"run_key": 99, "id": "99"})
+    tx.run("into_trash", {"run_key": 99, "id": "99"})  # raises sqlite3.IntegrityError
 
 
 def refusing(tx: Tx) -> None:
@@ -41,12 +41,12 @@ def refusing(tx: Tx) -> None:
 
 
 def refusing_late(tx: Tx) -> None:
-    tx.run("into_trash", {"run_key": 99})
+    tx.run("into_trash", {"run_key": 99, "id": "99"})
     raise RunExistsError("refused after something was written")
 
 
 def bug(tx: Tx) -> None:
-    tx.run("into_trash", {"run_key": 99})
+    tx.run("into_trash", {"run_key": 99, "id": "99"})
     raise ZeroDivisionError
 
 
@@ -172,7 +172,7 @@ class Held:
         self.started, self.go = threading.Event(), threading.Event()
 
     def __call__(self, tx: Tx) -> int:
-        tx.run("into_trash", {"run_key": 50})
+        tx.run("into_trash", {"run_key": 50, "id": "50"})
         self.started.set()
         assert self.go.wait(10)
         return 50

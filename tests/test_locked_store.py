@@ -90,7 +90,7 @@ async def test_a_store_is_not_stuck_while_others_make_progress(
             nursery.start_soon(bench.create, run("r", "a"))
             for number in range(8):
                 await wait_locked_out(bench, 2 * number + 2)
-                rival.execute("INSERT INTO trash VALUES (?)", (number,))
+                rival.execute("INSERT INTO trash VALUES (?, ?)", (number, str(number)))
                 rival.execute("COMMIT")
                 rival.execute("BEGIN IMMEDIATE")
             rival.execute("ROLLBACK")

@@ -193,7 +193,7 @@ import sys
 from trio_workflow.store.sqlite.opening import open_file
 sys.stdout.write("up\\n"); sys.stdout.flush(); sys.stdin.readline()
 conn = open_file(sys.argv[1], "FULL")
-conn.execute("INSERT INTO trash VALUES (?)", (int(sys.argv[2]),))
+conn.execute("INSERT INTO trash VALUES (?, ?)", (int(sys.argv[2]), sys.argv[2]))
 conn.close()
 """
 

@@ -63,6 +63,10 @@ class RunExistsError(WorkflowError):
     """A run of that id is already stored."""
 
 
+class RunInTrashError(RunExistsError):
+    """A run of that id was deleted, and its artifacts are not all removed yet: they share its ids."""
+
+
 class RunStateError(WorkflowError):
     """The run is in a state that does not allow the operation."""
 
@@ -131,7 +135,8 @@ class Retryable(StepFailure):
         delay: float | None = None,
     ) -> None:
         super().__init__(code, cause, details=details)
-        if delay is not None and not 0 <= delay < float("inf"):
+        is_number = isinstance(delay, int | float) and not isinstance(delay, bool)
+        if delay is not None and not (is_number and 0 <= delay < float("inf")):
             raise OptionError(f"Retryable delay must be a finite number of seconds >= 0, not {delay!r}")
         self.delay = delay
 

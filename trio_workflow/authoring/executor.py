@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from trio_workflow.authoring.functions import NOTHING, Function, inspect_caller, inspect_function
+from trio_workflow.errors import ConfigError
 from trio_workflow.model.payload import require_name
 
 P = ParamSpec("P")
@@ -34,6 +35,12 @@ class Executor(Generic[P, R]):
         return f"<Executor {self.kind!r} {self.__name__}>"
 
 
+def check_kind(kind: object) -> None:
+    """Raise ConfigError for a decorator that was written without its kind."""
+    if callable(kind):
+        raise ConfigError(f'executor needs the kind of its steps: write executor("KIND") above {kind!r}')
+
+
 def executor(kind: str, *, input_type: Any = NOTHING) -> Callable[[Callable[P, R]], Executor[P, R]]:
     """Make a function the executor for steps of this kind.
 
@@ -41,6 +48,7 @@ def executor(kind: str, *, input_type: Any = NOTHING) -> Callable[[Callable[P, R
     annotation (or as input_type). ``async def`` runs on the event loop, ``def`` in a thread. What it returns,
     if not None, is the step's result. Raises ValueError for a bad kind, ConfigError for a bad signature.
     """
+    check_kind(kind)
     names = inspect_caller()
 
     def decorate(function: Callable[P, R]) -> Executor[P, R]:

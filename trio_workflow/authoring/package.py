@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
-from trio_workflow.authoring.executor import Executor
+from trio_workflow.authoring.executor import Executor, check_kind
 from trio_workflow.authoring.functions import NOTHING, Function, inspect_caller, inspect_function
 from trio_workflow.errors import ConfigError
 
@@ -56,6 +56,7 @@ class Package:
 
     def executor(self, kind: str, *, input_type: Any = NOTHING) -> Callable[[Callable[P, R]], Executor[P, R]]:
         """Declare an executor that is registered together with this package."""
+        check_kind(kind)
         names = inspect_caller()
 
         def decorate(function: Callable[P, R]) -> Executor[P, R]:

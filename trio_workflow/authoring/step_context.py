@@ -142,6 +142,8 @@ class StepContext:
     async def dependency_result(self, step_id: str) -> StepResult:
         """What any step of this run that has ended has produced. Raises DependencyError for another."""
         self._check_open()
+        if not isinstance(step_id, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+            raise OptionError(f"step id must be a str, not {step_id!r}")
         found = await self._services.dependency_result(self.run_id, step_id)
         if found is None:
             raise DependencyError(f"dependency result {step_id} not found")

@@ -11,7 +11,7 @@ import trio
 
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.model.changes import Claim
-from trio_workflow.model.outcome import Completion, LeaseLost
+from trio_workflow.model.outcome import Completion, LeaseLost, Released
 from trio_workflow.model.times import to_datetime
 from trio_workflow.runtime.attempt import Ended, run_attempt
 from trio_workflow.runtime.engine import Engine
@@ -35,6 +35,7 @@ class Crew:
         self._contexts: dict[str, StepContext] = {}
         self.holdings: dict[str, Holding] = {}
         self.outbox: list[Completion] = []
+        self.is_accepting = True  # whether new steps may still be started
         self.dropped = 0  # attempts that ended with nothing to store, since their lease was gone
         self._revoked_early: set[str] | None = None  # while a claim is under way
         self.running: AsyncValue[int] = AsyncValue(0)  # executors that have not returned
@@ -48,6 +49,11 @@ class Crew:
         finally:
             self._revoked_early = None
 
+    def give_back(self, claim: Claim) -> None:
+        """Do not start a claimed step: it is released with the next exchange."""
+        self.outbox.append(Completion(claim.step_key, claim.token, Released()))
+        self._bell()
+
     def start(self, claim: Claim, expires: float) -> None:
         """Run a claimed step. The slot was taken in its token's name."""
         holding = Holding(claim, expires)
@@ -57,6 +63,15 @@ class Crew:
 
     @trio.lowlevel.enable_ki_protection
     async def _attempt(self, holding: Holding) -> None:
+        """A mistake of ours in it ends the engine, not this task alone: somebody waits for its outcome."""
+        try:
+            await self._run(holding)
+        except Exception as error:
+            self._engine.slots.give_back(holding.claim.step.queue, holding.token)
+            self.running.value -= 1
+            self._engine.crash_from(error)
+
+    async def _run(self, holding: Holding) -> None:
         engine, claim = self._engine, holding.claim
         services = StepServices(engine, claim, lambda: holding.cancel(Reason.REVOKED))
         now = to_datetime(claim.started_at)
@@ -75,6 +90,7 @@ class Crew:
         if ended.outcome is None:
             del self.holdings[holding.token]
             self.dropped += 1
+            self._engine.hub.ring()  # its slot may be what another session waits for
         else:
             self.outbox.append(Completion(holding.claim.step_key, holding.token, ended.outcome))
         if ended.interrupt is not None:

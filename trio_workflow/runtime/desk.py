@@ -7,7 +7,7 @@ that the store refuses for itself is replaced by a failure of its step, so that 
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import trio
 
@@ -27,13 +27,20 @@ logger = logging.getLogger("trio_workflow")
 class Desk:
     """queues: only these, None for all. cap: how many may be started in all, None for no end.
 
-    With a cap no queue starts more than its limit in all, either.
+    With a cap no queue starts more than its limit in all, either. freed: called when slots were freed that
+    another session of this runtime may wait for.
     """
 
     def __init__(
-        self, engine: Engine, crew: Crew, queues: frozenset[str] | None = None, cap: int | None = None
+        self,
+        engine: Engine,
+        crew: Crew,
+        freed: Callable[[], None],
+        queues: frozenset[str] | None = None,
+        cap: int | None = None,
     ) -> None:
         self._engine, self._crew, self._queues, self._cap = engine, crew, queues, cap
+        self._freed = freed
         self._turn = 0
         self._limits: dict[str, int] = {}
         self._started: Counter[str] = Counter()  # by queue
@@ -53,17 +60,19 @@ class Desk:
             with self._crew.claiming() as revoked:
                 done = await self._engine.store.exchange(batch, request)
                 self._engine.publish()
-            try:
-                await self._take_in(batch, done.completed)
-            finally:
+                if isinstance(done.completed, Completed):
+                    self._account(batch, done.completed)
+                started = 0
                 # What was leased is ours, whatever became of the outcomes; after a crash nothing is started.
                 if isinstance(done.answer, ClaimAnswer) and not self._engine.is_dead:
-                    self._start(done.answer, sent, revoked)
-            if done.answer is None:
-                return 0
+                    started = self._start(done.answer, sent, revoked)
+            if batch:
+                self._freed()
+            if isinstance(done.completed, Exception):
+                await self._offer_again(batch, done.completed)
             if isinstance(done.answer, Exception):
                 raise done.answer
-            return len(done.answer.claims)
+            return started
 
     def _request(self) -> ClaimRequest:
         engine, config = self._engine, self._engine.config
@@ -87,14 +96,11 @@ class Desk:
             expire=engine.drift.may_expire(),
         )
 
-    async def _take_in(self, batch: Sequence[Completion], completed: Completed | Exception) -> None:
-        if isinstance(completed, Completed):
-            self._account(batch, completed)
-        elif _is_about_the_store(completed):
-            raise completed
-        else:
-            for completion in batch:
-                await self._offer_alone(completion)
+    async def _offer_again(self, batch: Sequence[Completion], error: Exception) -> None:
+        if _is_about_the_store(error):
+            raise error
+        for completion in batch:
+            await self._offer_alone(completion)
 
     async def _offer_alone(self, completion: Completion) -> None:
         """Something in the batch cannot be stored. What can, is; what cannot, fails its step."""
@@ -120,19 +126,27 @@ class Desk:
             if move.outcome is not None:
                 self.ends[_word(move)] += 1
 
-    def _start(self, answer: ClaimAnswer, sent: float, revoked: Collection[str]) -> None:
+    def _start(self, answer: ClaimAnswer, sent: float, revoked: Collection[str]) -> int:
+        """Start what was leased, and answer how many; what must not, or cannot, start is given back."""
         engine = self._engine
         engine.slots.set_limits(answer.limits)
         self._limits.update(answer.limits)
+        started = 0
         for claim in answer.claims:
+            queue = claim.step.queue
             if claim.token in revoked:  # its run was canceled between the commit and now: it must not start
                 continue
-            engine.slots.take(claim.step.queue, claim.token)
-            self._started[claim.step.queue] += 1
+            if not self._crew.is_accepting or not engine.slots.has_room(queue):
+                self._crew.give_back(claim)
+                continue
+            engine.slots.take(queue, claim.token)
             self._crew.start(claim, sent + engine.config.lease_duration)
+            self._started[queue] += 1
+            started += 1
         self.refreshed += answer.refreshed
         self._dates = answer
         self._tell(answer)
+        return started
 
     @property
     def due(self) -> float | None:
@@ -158,6 +172,8 @@ class Desk:
     def _tell(self, answer: ClaimAnswer) -> None:
         engine = self._engine
         for kind in answer.unclaimed_kinds:
+            if kind in engine.registry.kinds:  # registered while the claim was under way
+                continue
             if engine.tell_once("kind", kind):
                 message = f'steps of kind "{kind}" wait for a process that has an executor for it'
                 logger.warning(message)

@@ -14,15 +14,21 @@ logger = logging.getLogger("trio_workflow")
 async def poll_always(engine: Engine) -> None:
     """While somebody is interested, ask whether another process has committed, and look at what it means."""
     can_look = True  # a store that cannot be looked at is told once, not at every poll
+    has_news = False  # kept until they were looked at
+    last = trio.current_time()
     while True:
-        interval = min(engine.poll_intervals, default=math.inf)
+        # Counted from the last poll: those who begin to wait must not put it off, however many they are.
+        due = last + min(engine.poll_intervals, default=math.inf)
         engine.interest.value = False
-        with trio.move_on_after(interval):
+        with trio.CancelScope(deadline=due):
             await engine.interest.wait_value(True)
             continue
+        last = trio.current_time()
         try:
-            if await engine.store.poll():
+            has_news = await engine.store.poll() or has_news
+            if has_news:
                 await refresh(engine)
+            has_news = False
             can_look = True
         except StoreUnavailableError as error:
             if can_look:

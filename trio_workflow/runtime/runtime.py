@@ -77,10 +77,15 @@ class Runtime:
 
     async def start_runs(self, runs: Sequence[StartRun], *, if_exists: IfExists = "raise") -> list[RunHandle]:
         """Store many runs in one commit, all or none."""
-        return await start_runs(self._open(), list(runs), if_exists)
+        asked = list(runs)
+        for start in asked:
+            if not isinstance(start, StartRun):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+                raise OptionError(f"start_runs takes StartRun objects, not {start!r}")
+        return await start_runs(self._open(), asked, if_exists)
 
     async def wait(self, run_id: str) -> WorkflowRun:
         """The run, once it has ended. Raises RunNotFoundError."""
+        _ids(run_id)
         return await wait_for_run(self._open(), run_id)
 
     # Work
@@ -118,14 +123,17 @@ class Runtime:
 
     async def workflow(self, run_id: str) -> WorkflowRun | None:
         """A run, or None."""
+        _ids(run_id)
         return await self._open().store.reads.workflow(run_id)
 
     async def step(self, run_id: str, step_id: str) -> Step | None:
         """A step, by its id or one that stands for it (see dedup_key), or None."""
+        _ids(run_id, step_id)
         return await self._open().store.reads.step(run_id, step_id)
 
     async def result(self, run_id: str, step_id: str) -> StepResult | None:
         """What a step has produced, or None before it has ended an attempt."""
+        _ids(run_id, step_id)
         return await self._open().store.reads.result(run_id, step_id)
 
     async def runs(
@@ -138,7 +146,7 @@ class Runtime:
         after: str | None = None,
     ) -> Page[WorkflowRun]:
         """Runs, newest first. metadata: every entry must match."""
-        wanted = None if status is None else RunStatus(status)
+        wanted = _run_status(status)
         return await self._open().store.reads.runs(
             package=package, status=wanted, metadata=metadata, limit=_limit(limit), after=after
         )
@@ -152,7 +160,8 @@ class Runtime:
         after: str | None = None,
     ) -> Page[Step]:
         """A run's steps, in the order of their creation."""
-        wanted = None if status is None else StepStatus(status)
+        _ids(run_id)
+        wanted = _step_status(status)
         return await self._open().store.reads.steps(run_id, status=wanted, limit=_limit(limit), after=after)
 
     async def records(
@@ -179,6 +188,7 @@ class Runtime:
         self, run_id: str, step_id: str, name: str
     ) -> AbstractAsyncContextManager[ArtifactReader]:
         """Read a committed artifact, inline or external. Raises ArtifactNotFoundError."""
+        _ids(run_id, step_id)
         return self._open_artifact(run_id, step_id, name)
 
     @asynccontextmanager
@@ -200,12 +210,14 @@ class Runtime:
 
         Raises RunNotFoundError, StepNotFoundError, StepStateError, RunStateError for a canceled run.
         """
+        _ids(run_id, step_id)
         engine = self._open()
         await engine.store.retry_step(run_id, step_id)
         engine.publish()
 
     async def retry_run(self, run_id: str) -> None:
         """That for every failed step of a run."""
+        _ids(run_id)
         engine = self._open()
         await engine.store.retry_run(run_id)
         engine.publish()
@@ -213,12 +225,14 @@ class Runtime:
     async def cancel_run(self, run_id: str) -> None:
         """Cancel a run and what is open in it, in one transaction; executors that run here are cancelled at
         once. An ended run is left as it is. Raises RunNotFoundError."""
+        _ids(run_id)
         engine = self._open()
         await engine.store.cancel_run(run_id)
         engine.publish()
 
     async def delete_run(self, run_id: str) -> None:
         """Remove an ended run with all it has stored. Raises RunNotFoundError, RunStateError."""
+        _ids(run_id)
         await housekeeping.delete_run(self._open(), run_id)
 
     async def prune(self, older_than: float) -> int:
@@ -258,6 +272,26 @@ class Runtime:
 def engine_of(runtime: Runtime) -> Engine:
     """For trio_workflow.testing."""
     return runtime._engine  # pyright: ignore[reportPrivateUsage] - of this module
+
+
+def _ids(run_id: object, step_id: object = "") -> None:
+    """Raise OptionError for what cannot be an id, so that a handle is not taken for an unknown run."""
+    for what, value in (("run id", run_id), ("step id", step_id)):
+        if not isinstance(value, str):
+            hint = ": pass its `id`" if hasattr(value, "id") else ""
+            raise OptionError(f"{what} must be a str, not {value!r}{hint}")
+
+
+def _run_status(status: RunStatus | str | None) -> RunStatus | None:
+    if status is None or status in list(RunStatus):
+        return None if status is None else RunStatus(status)
+    raise OptionError(f"run status must be one of {', '.join(RunStatus)}, not {status!r}")
+
+
+def _step_status(status: StepStatus | str | None) -> StepStatus | None:
+    if status is None or status in list(StepStatus):
+        return None if status is None else StepStatus(status)
+    raise OptionError(f"step status must be one of {', '.join(StepStatus)}, not {status!r}")
 
 
 def _limit(limit: int) -> int:

@@ -34,11 +34,10 @@ class Session:
         queues: frozenset[str] | None = None,
         cap: int | None = None,
     ) -> None:
-        self.is_accepting = True
         self.interrupt: BaseException | None = None
         self.bell = AsyncBool(False)
         self.crew = Crew(engine, nursery, self.ring, self._interrupted)
-        self.desk = Desk(engine, self.crew, queues, cap)
+        self.desk = Desk(engine, self.crew, lambda: engine.hub.ring(but=self), queues, cap)
         self.is_over = trio.Event()
         self._engine, self._nursery = engine, nursery
         self._scopes: list[trio.CancelScope] = []
@@ -62,8 +61,12 @@ class Session:
 
     def stop_accepting(self) -> None:
         """Start nothing new."""
-        self.is_accepting = False
+        self.crew.is_accepting = False
         self.ring()
+
+    @property
+    def is_accepting(self) -> bool:
+        return self.crew.is_accepting
 
     @property
     def is_idle(self) -> bool:
@@ -142,13 +145,13 @@ class Session:
     async def exchange(self, *, claim: bool, patient: bool = True) -> int | None:
         """One round of the desk. A store that cannot be written is waited for, and None is answered.
 
-        Not patient: StoreUnavailableError is raised, unless outcomes wait to be stored.
+        Not patient: StoreUnavailableError is raised, unless something is in hand.
         """
         try:
             started = await self.desk.exchange(claim=claim)
         except StoreUnavailableError as error:
             self._engine.note_store(error)
-            if not patient and not self.crew.outbox:
+            if not patient and self.is_idle:
                 raise
             await trio.sleep(self._pause)
             self._pause = min(2 * self._pause, LONGEST_PAUSE)

@@ -33,6 +33,10 @@ class Slots:
     def free_by_queue(self) -> dict[str, int]:
         return {queue: max(0, int(limiter.available_tokens)) for queue, limiter in self._queues.items()}
 
+    def has_room(self, queue: str) -> bool:
+        """Whether a step of the queue may start: its limit may have been lowered while the claim was made."""
+        return self.free > 0 and self._queues[queue].available_tokens > 0
+
     def take(self, queue: str, borrower: object) -> None:
         """On behalf of a claim that was made within what was free."""
         self._all.acquire_on_behalf_of_nowait(borrower)

@@ -29,7 +29,11 @@ async def call(executor: Executor[..., Any], context: StepContext) -> None:
         value = await _in_thread(function.call, context, *args)
     if inspect.iscoroutine(value):
         value.close()
-        raise OutputError("invalid_output", "the executor returned a coroutine: declare it `async def`")
+        raise OutputError(
+            "invalid_output",
+            "the executor returned a coroutine that nobody awaited: await it (a `def` executor does that "
+            "with trio.from_thread.run)",
+        )
     if value is not None:
         context.result(value)
 

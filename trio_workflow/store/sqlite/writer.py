@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import outcome
 import trio
 
-from trio_workflow.errors import RuntimeClosedError
+from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
 from trio_workflow.offload import Offload
 from trio_workflow.store.sqlite import committer as committing
 from trio_workflow.store.sqlite.committer import Committer, Entry, Verb
@@ -108,8 +108,12 @@ class Writer:
         else:
             # The thread is not abandoned on cancel: what was taken is waited for.
             with trio.CancelScope(shield=True):
-                if not await self._offload.run(self._committer.run, batch):
-                    return False
+                try:
+                    if not await self._offload.run(self._committer.run, batch):
+                        return False
+                except Exception as error:  # no thread could be started: nobody may wait for ever
+                    for entry in batch:
+                        entry.fail(StoreUnavailableError(f"the workflow store cannot be written: {error}"))
         for entry in batch:
             if entry.task is not None:
                 trio.lowlevel.reschedule(entry.task)

@@ -36,10 +36,10 @@ FROM (SELECT d.step_key, count(*) AS open FROM json_each(:keys) j
 WHERE steps.step_key = w.step_key AND steps.status = 'pending'
 
 -- name: run_head
-SELECT run_key, status, finished_at, metadata FROM runs WHERE id = :id
+SELECT run_key, id, status, finished_at, metadata FROM runs WHERE id = :id
 
 -- name: ended_before
-SELECT run_key, metadata FROM runs WHERE finished_at <= :before ORDER BY finished_at LIMIT :limit
+SELECT run_key, id, metadata FROM runs WHERE finished_at <= :before ORDER BY finished_at LIMIT :limit
 
 -- name: remove_run
 DELETE FROM runs WHERE run_key = :run_key
@@ -51,7 +51,7 @@ DELETE FROM run_inputs WHERE run_key = :run_key
 DELETE FROM run_metadata WHERE key = ? AND value = ? AND run_key = ?
 
 -- name: into_trash
-INSERT INTO trash (run_key) VALUES (:run_key)
+INSERT INTO trash (run_key, id) VALUES (:run_key, :id)
 
 -- name: next_trash
 SELECT run_key FROM trash ORDER BY run_key LIMIT 1

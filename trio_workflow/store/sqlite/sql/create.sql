@@ -1,5 +1,5 @@
--- name: run_key_of
-SELECT run_key FROM runs WHERE id = :id
+-- name: is_in_trash
+SELECT 1 FROM trash WHERE id = :id LIMIT 1
 
 -- name: existing_run
 SELECT r.run_key, r.package, coalesce(i.input, 'null') AS input

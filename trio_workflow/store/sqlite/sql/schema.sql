@@ -175,4 +175,5 @@ CREATE TABLE queues (
 ) STRICT, WITHOUT ROWID;
 
 -- Runs that are deleted but whose rows and bytes are not all gone yet.
-CREATE TABLE trash (run_key INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE trash (run_key INTEGER PRIMARY KEY, id TEXT NOT NULL) STRICT;
+CREATE INDEX trash_ids ON trash (id);

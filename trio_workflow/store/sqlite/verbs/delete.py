@@ -23,23 +23,24 @@ def delete_run(tx: Tx, run_id: str) -> None:
         raise RunNotFoundError(f'run "{run_id}" not found')
     if head["finished_at"] is None:
         raise RunStateError(f'run "{run_id}" is {head["status"]}: only a run that has ended can be deleted')
-    _throw_away(tx, head["run_key"], head["metadata"])
+    _throw_away(tx, head)
 
 
 def prune(tx: Tx, before: int, limit: int) -> int:
     """Up to `limit` runs that ended at `before` (microseconds) or earlier are gone; answers how many."""
     rows = tx.all("ended_before", {"before": before, "limit": limit})
     for row in rows:
-        _throw_away(tx, row["run_key"], row["metadata"])
+        _throw_away(tx, row)
     return len(rows)
 
 
-def _throw_away(tx: Tx, run_key: int, metadata: str) -> None:
-    pairs: dict[str, str] = json.loads(metadata)
+def _throw_away(tx: Tx, row: Any) -> None:
+    run_key = row["run_key"]
+    pairs: dict[str, str] = json.loads(row["metadata"])
     tx.many("remove_run_metadata", ((key, value, run_key) for key, value in pairs.items()))
     tx.run("remove_run_input", {"run_key": run_key})
     tx.run("remove_run", {"run_key": run_key})
-    tx.run("into_trash", {"run_key": run_key})
+    tx.run("into_trash", {"run_key": run_key, "id": row["id"]})
 
 
 def trashed_artifacts(tx: Tx) -> list[tuple[int, ArtifactRef | None]]:
