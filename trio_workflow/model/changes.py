@@ -10,7 +10,7 @@ from trio_workflow.model.records import Step, WorkflowRun
 from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # without slots it is made in a third of the time
 class StepMove:
     """A step that took a new status in a commit: the fact behind an event."""
 
@@ -52,7 +52,7 @@ class Changes:
     due: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Claim:
     """A step now leased to this process. expires_at: microseconds, the lease's first expiry."""
 

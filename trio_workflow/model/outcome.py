@@ -43,7 +43,7 @@ class ArtifactWrite:
     ref: ArtifactRef | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Success:
     """Everything a succeeded attempt wants stored, in one transaction. data: JSON text."""
 
@@ -77,7 +77,7 @@ class LeaseLost:
 Outcome = Success | Failed | Released | LeaseLost
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Completion:
     """An outcome under the fencing token it was reached with; takes effect only while that token holds."""
 

@@ -1,8 +1,8 @@
 -- name: fence
 SELECT s.step_key, s.run_key, s.id, s.package, s.kind, s.queue, s.attempt, s.charged, s.lost, s.allow_failure,
   s.retry, s.token, s.worker_id
-FROM json_each(:leases) j CROSS JOIN steps s ON s.step_key = json_extract(j.value, '$[0]')
-WHERE s.status = 'running' AND s.token = json_extract(j.value, '$[1]')
+FROM json_each(:leases) j CROSS JOIN steps s ON s.step_key = j.value
+WHERE s.status = 'running' AND s.token = j.key
 
 -- name: renew
 UPDATE steps SET expires_at = ?, progress = coalesce(?, progress) WHERE step_key = ?

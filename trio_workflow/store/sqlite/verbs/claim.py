@@ -70,7 +70,7 @@ def _lease(
     common = {"now": tx.now, "worker_id": request.worker_id, "expires_at": tx.now + request.lease}
     tx.many("lease", ({"step_key": key, "token": new_token(), **common} for key in keys))
     tx.many("open_attempt", ((key,) for key in keys))
-    rows = tx.all("steps_by_key", {"keys": to_json(keys)})
+    rows = tx.dicts("steps_by_key", {"keys": to_json(keys)})
     for row in rows:
         run_key = row["run_key"]
         book.start(run_key)

@@ -27,7 +27,8 @@ from trio_workflow.store.sqlite.verbs.settle import settle
 
 def fence(tx: Tx, leases: Sequence[tuple[int, str]]) -> dict[str, Any]:
     """The rows that are running under the given tokens, by token: the only ones an attempt may write to."""
-    return {row["token"]: row for row in tx.all("fence", {"leases": to_json(leases)})}
+    pairs = ",".join(f"{to_json(token)}:{step_key}" for step_key, token in leases)
+    return {row["token"]: row for row in tx.dicts("fence", {"leases": f"{{{pairs}}}"})}
 
 
 def renew(tx: Tx, renewals: Sequence[Renewal], lease: int) -> frozenset[str]:
