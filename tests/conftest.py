@@ -1,13 +1,18 @@
 """The bench: a store in virtual time. A test that asks for it runs under a MockClock, every call inline."""
 
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from crawler_kit import EXAMPLES
 from store_kit import Bench, open_bench
 from trio.testing import MockClock
+
+# The examples are programs, found through the path.
+sys.path.insert(0, str(EXAMPLES))
 
 
 @pytest.fixture
