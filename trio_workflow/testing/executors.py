@@ -20,7 +20,7 @@ from trio_workflow.model.payload import require_name
 from trio_workflow.model.policy import RetryPolicy
 from trio_workflow.model.records import StepResult
 from trio_workflow.model.times import EPOCH, to_datetime
-from trio_workflow.projections import Projection, ProjectionStore
+from trio_workflow.projections import ClosableProjectionStore, Projection, ProjectionStore
 from trio_workflow.runtime.attempt import run_attempt
 from trio_workflow.runtime.holding import Holding
 from trio_workflow.runtime.registry import Registry
@@ -139,7 +139,13 @@ async def run_executor(
     )
     holding = Holding(claim, math.inf)
     holding.scope.shield = False  # here no engine stands between the executor and who cancels it
-    ended = await run_attempt(holding, context, registry, max_lost=1)
+    try:
+        ended = await run_attempt(holding, context, registry, max_lost=1)
+    finally:
+        # As a runtime does when it closes; used again, the store opens again.
+        if isinstance(projection_store, ClosableProjectionStore):
+            with trio.CancelScope(shield=True):
+                await projection_store.close()
     await trio.lowlevel.checkpoint_if_cancelled()
     if ended.interrupt is not None:
         raise ended.interrupt
