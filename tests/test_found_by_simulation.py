@@ -1,13 +1,13 @@
 """Schedules and faults, found by attacking the engine, that once hung, crashed or lost something."""
 
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 from stories import define, one_step, opened
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_workflow import StepContext, executor
 from trio_workflow.errors import RuntimeClosedError, WorkflowError
@@ -24,12 +24,18 @@ async def test_closing_the_block_waits_for_the_commit_that_somebody_else_has_und
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To close a connection that a thread uses is a segmentation fault."""
-    real = Committer.run
+    real = Committer._commit_together
     ends: list[str] = []
+    under_way, go = trio.Event(), threading.Event()
 
-    def slow(committer: Committer, batch: Any) -> bool:
-        time.sleep(0.05)
-        return real(committer, batch)
+    async def let_go() -> None:
+        await wait_all_tasks_blocked()  # the block is closing, and waits
+        go.set()
+
+    def slow(committer: Committer, batch: Any) -> None:
+        trio.from_thread.run_sync(under_way.set)
+        assert go.wait(10)
+        real(committer, batch)
 
     async with trio.open_nursery() as nursery, opened(tmp_path) as rt:
         define(rt, work, graph=one_step("work"))
@@ -41,10 +47,11 @@ async def test_closing_the_block_waits_for_the_commit_that_somebody_else_has_und
             except WorkflowError as error:
                 ends.append(type(error).__name__)
 
-        monkeypatch.setattr(Committer, "run", slow)
+        monkeypatch.setattr(Committer, "_commit_together", slow)
         for _ in range(3):
             nursery.start_soon(start_always)
-        await trio.sleep(0.12)
+        await under_way.wait()
+        nursery.start_soon(let_go)
     assert ends == [RuntimeClosedError.__name__] * 3
 
 

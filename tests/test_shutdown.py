@@ -1,6 +1,6 @@
 """Stopping workers: steps are given back uncharged, with grace, by draining, or by an interrupt."""
 
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -212,15 +212,20 @@ async def test_a_thread_is_waited_for(tmp_path: Path) -> None:
     @executor("thread")
     def thread(step: StepContext) -> None:
         trio.from_thread.run_sync(started.set)
-        time.sleep(0.05)  # a thread that does not look whether it is cancelled
+        assert go.wait(10)  # it does not look whether it is cancelled
         ends.append("thread")
 
-    started = trio.Event()
-    async with opened(tmp_path, patience=20) as rt:
+    async def let_go() -> None:
+        await wait_all_tasks_blocked()  # the workers are being stopped, and wait
+        go.set()
+
+    started, go = trio.Event(), threading.Event()
+    async with opened(tmp_path, patience=20) as rt, trio.open_nursery() as nursery:
         define(rt, thread)
         run = await rt.start_run("p")
         async with working(rt):
             await started.wait()
+            nursery.start_soon(let_go)
         ends.append("workers")
         assert ends == ["thread", "workers"]
         assert await outcomes(rt, run.id) == ["released"]

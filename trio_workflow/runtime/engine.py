@@ -32,7 +32,7 @@ class Engine:
         self.registry = Registry()
         self.board = EventBoard(config.worker_id, clock)
         self.hub = Hub(self.board)
-        self.slots = Slots(config.max_workers, config.default_queue)
+        self.slots = Slots(config.max_workers)
         self.drift = Drift(clock, config.lease_duration)
         self.limits = Limits(config.default_retry, config.max_payload)
         self.keeping = KeeperStatistics()

@@ -8,13 +8,10 @@ from collections.abc import Mapping
 
 import trio
 
-from trio_workflow.model.policy import QueueConfig
-
 
 class Slots:
-    def __init__(self, max_workers: int, default: QueueConfig) -> None:
+    def __init__(self, max_workers: int) -> None:
         self._all = trio.CapacityLimiter(max_workers)
-        self._default = default
         self._queues: dict[str, trio.CapacityLimiter] = {}
 
     def set_limits(self, limits: Mapping[str, int]) -> None:

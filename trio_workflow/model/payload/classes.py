@@ -63,7 +63,7 @@ def _filler(type_: Any, hook_of: HookOf) -> Hook:
     kind = get_origin(type_) or type_
     names = {variable.__name__: Any for variable in getattr(kind, "__parameters__", ())}
     # cattrs leaves the type of the attributes open, which pyright reports.
-    make_fill: Any = gen.make_dict_structure_fn_from_attrs  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    make_fill: Any = gen.make_dict_structure_fn_from_attrs  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - untyped in cattrs
     fill: Hook = make_fill(
         _attributes(fields_of(type_), hook_of), kind, _converter, names, _cattrs_use_linecache=False
     )

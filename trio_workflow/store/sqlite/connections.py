@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import trio
 
@@ -79,7 +79,3 @@ class Readers:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
-
-
-def rows(conn: sqlite3.Connection, sql: str, params: Any = ()) -> list[Any]:
-    return conn.execute(sql, params).fetchall()
