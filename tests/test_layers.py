@@ -15,7 +15,8 @@ LAYERS = [
     ("rules",),
     ("model",),
     ("clock",),
-    ("errors", "filenames", "offload", "source"),
+    ("offload",),
+    ("errors", "filenames", "points", "source"),
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 

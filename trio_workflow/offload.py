@@ -13,6 +13,8 @@ from typing import TypeVar, TypeVarTuple
 
 import trio
 
+from trio_workflow.points import POINTS, Point
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -48,6 +50,8 @@ class Offload:
         if not runs_in_virtual_time():
             return await trio.to_thread.run_sync(fn, *args, limiter=self._limiter)
         await trio.lowlevel.checkpoint_if_cancelled()
+        await POINTS.wait(Point.CALL, fn)
         answer = fn(*args)
+        await POINTS.wait(Point.ANSWER, fn)
         await trio.lowlevel.cancel_shielded_checkpoint()
         return answer

@@ -23,6 +23,7 @@ import attrs
 from trio_workflow.artifacts.folders import make_folder, sync_folder
 from trio_workflow.artifacts.layout import Layout, Place
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
+from trio_workflow.points import POINTS, Point
 
 _LEFTOVER_AGE = 24 * 60 * 60.0
 
@@ -56,6 +57,7 @@ class PartFile:
         while True:
             try:
                 self._name(place, ref.sha256)
+                POINTS.reach(Point.BYTES)
                 break
             except FileNotFoundError:
                 # Its last owner has removed the folder. Unless our own files are gone, it is made again.

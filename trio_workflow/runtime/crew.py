@@ -13,6 +13,7 @@ from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.model.changes import Claim
 from trio_workflow.model.outcome import Completion, LeaseLost, Released
 from trio_workflow.model.times import to_datetime
+from trio_workflow.points import POINTS, Point
 from trio_workflow.runtime.attempt import Ended, run_attempt
 from trio_workflow.runtime.engine import Engine
 from trio_workflow.runtime.holding import Holding, Reason
@@ -77,11 +78,13 @@ class Crew:
         now = to_datetime(claim.started_at)
         context = StepContext(claim.step, claim.run, now, services, engine.limits, claim.saved)
         self._contexts[claim.token] = context
+        POINTS.reach(Point.START, holding)
         ended = await run_attempt(holding, context, engine.registry, engine.config.max_lost_leases)
         self._hand_in(holding, ended)
 
     def _hand_in(self, holding: Holding, ended: Ended) -> None:
         """User code has returned: its slot is free, and its outcome waits to be stored."""
+        POINTS.reach(Point.END, holding, ended)
         del self._contexts[holding.token]
         self._engine.slots.give_back(holding.claim.step.queue, holding.token)
         self.running.value -= 1

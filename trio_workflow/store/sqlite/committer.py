@@ -17,6 +17,7 @@ import trio
 from trio_workflow.clock import Clock
 from trio_workflow.errors import RuntimeClosedError, StoreLostError, StoreUnavailableError, WorkflowError
 from trio_workflow.model.changes import Changes
+from trio_workflow.points import POINTS, Point
 from trio_workflow.source import SOURCE
 from trio_workflow.store.sqlite.connections import LOCK_WAIT
 from trio_workflow.store.sqlite.faults import explain, is_busy
@@ -108,6 +109,7 @@ class Committer:
         """Take the write lock; False if another connection holds it."""
         try:
             # Jittered, so that processes that wait for each other do not do so in step.
+            POINTS.reach(Point.LOCK, self._path)
             self._conn.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT * 1000 * (0.5 + SOURCE.roll()))}")
             self._conn.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -134,38 +136,50 @@ class Committer:
     def _commit_together(self, batch: list[Entry]) -> None:
         tx = Tx(self._conn, self._clock.now())
         try:
+            POINTS.reach(Point.BEGIN, tx)
             answers = _ask_all(batch, tx)
-            self._conn.execute("COMMIT")
+            self._commit(tx)
         except Exception:
-            # A full disk ends the transaction by itself, and a statement after that would be stored at once.
-            if self._conn.in_transaction:
-                self._conn.execute("ROLLBACK")
+            self._roll_back(tx)
             self.statistics.taken_back += 1
             self._commit_one_by_one(batch)
             return
         except BaseException:
-            if self._conn.in_transaction:
-                self._conn.execute("ROLLBACK")
+            self._roll_back(tx)
             raise
         self._count(len(batch), tx)
         for entry, answer in zip(batch, answers, strict=True):
             entry.answers = answer
+        POINTS.reach(Point.COMMITTED, batch, tx)
+
+    def _commit(self, tx: Tx) -> None:
+        POINTS.reach(Point.COMMIT, tx)
+        self._conn.execute("COMMIT")
+
+    def _roll_back(self, tx: Tx) -> None:
+        # A full disk ends the transaction by itself, and a statement after that would be stored at once.
+        if self._conn.in_transaction:
+            self._conn.execute("ROLLBACK")
+        POINTS.reach(Point.TAKEN_BACK, tx)
 
     def _commit_one_by_one(self, batch: list[Entry]) -> None:
         for entry in batch:
             entry.answers = [self._commit_alone(verb) for verb in entry.verbs]
 
     def _commit_alone(self, verb: Verb) -> outcome.Outcome[Any]:
+        tx: Tx | None = None
         try:
             self._begin_patiently()
             tx = Tx(self._conn, self._clock.now())
+            POINTS.reach(Point.BEGIN, tx)
             answer = _ask(verb, tx)
-            self._conn.execute("COMMIT")
+            self._commit(tx)
         except Exception as error:
-            if self._conn.in_transaction:
-                self._conn.execute("ROLLBACK")
+            if tx is not None:
+                self._roll_back(tx)
             return outcome.Error(self._explained(error) if isinstance(error, sqlite3.Error) else error)
         self._count(1, tx)
+        POINTS.reach(Point.COMMITTED, (), tx)
         return answer
 
     def _read_only(self, batch: list[Entry]) -> None:
@@ -212,9 +226,12 @@ def _ask_all(batch: Sequence[Entry], tx: Tx) -> list[list[outcome.Outcome[Any]]]
 def _ask(verb: Verb, tx: Tx) -> outcome.Outcome[Any]:
     """The verb's answer, or its refusal. Anything else it raises is raised: the transaction is not sound."""
     before = tx.conn.total_changes
+    answer: outcome.Outcome[Any]
     try:
-        return outcome.Value(verb(tx))
+        answer = outcome.Value(verb(tx))
     except WorkflowError as refusal:
         if tx.conn.total_changes != before:
             raise
-        return outcome.Error(refusal)
+        answer = outcome.Error(refusal)
+    POINTS.reach(Point.VERB, tx, verb, answer)
+    return answer

@@ -9,6 +9,7 @@ import os
 import sqlite3
 from contextlib import suppress
 
+from trio_workflow.points import POINTS, Point
 from trio_workflow.store.sqlite.connections import connect
 
 LOG_BYTES = 4 * 1024**2  # growth of the log file since the last checkpoint that asks for one
@@ -32,6 +33,7 @@ class LogCheckpoint:
 
     def run(self) -> None:
         """Copy what can be copied. A lock that is taken, or a reader in the way, only puts it off."""
+        POINTS.reach(Point.LOG)
         try:
             self._lock.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:

@@ -1,6 +1,7 @@
 """The open SQLite store: every verb of the protocol as one line over the writer."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import outcome
@@ -15,7 +16,7 @@ from trio_workflow.model.policy import QueueConfig
 from trio_workflow.offload import Offload
 from trio_workflow.source import SOURCE
 from trio_workflow.store.protocol import Created, Exchanged, StoreStatistics
-from trio_workflow.store.sqlite.committer import Committer
+from trio_workflow.store.sqlite.committer import Committer, Verb
 from trio_workflow.store.sqlite.connections import Readers
 from trio_workflow.store.sqlite.opening import open_file
 from trio_workflow.store.sqlite.reads import SQLiteReads
@@ -43,26 +44,23 @@ class OpenSQLiteStore:
         return f"<OpenSQLiteStore {self._path} commits={self._committer.statistics.commits}>"
 
     async def create_runs(self, specs: Sequence[RunSpec], *, if_exists: str) -> Created:
-        return await self._writer.submit(lambda tx: create_runs(tx, specs, if_exists))
+        return await self._writer.submit(partial(create_runs, specs=specs, if_exists=if_exists))
 
     async def exchange(self, completions: Sequence[Completion], request: ClaimRequest | None) -> Exchanged:
-        done, claimed = await self._writer.submit_all(
-            (
-                lambda tx: complete(tx, completions),
-                lambda tx: None if request is None else claim(tx, request, SOURCE.token),
-            ),
-            EXCHANGE,
-        )
-        return Exchanged(_value_or_error(done), _value_or_error(claimed))
+        verbs: list[Verb] = [partial(complete, completions=completions)]
+        if request is not None:
+            verbs.append(partial(claim, request=request, new_token=SOURCE.token))
+        done, *claimed = await self._writer.submit_all(verbs, EXCHANGE)
+        return Exchanged(_value_or_error(done), _value_or_error(claimed[0]) if claimed else None)
 
     async def renew(self, renewals: Sequence[Renewal], lease: int) -> frozenset[str]:
-        return await self._writer.submit(lambda tx: renew(tx, renewals, lease), RENEWAL)
+        return await self._writer.submit(partial(renew, renewals=renewals, lease=lease), RENEWAL)
 
     async def save(self, step_key: int, token: str, data: str) -> bool:
-        return await self._writer.submit(lambda tx: save(tx, step_key, token, data))
+        return await self._writer.submit(partial(save, step_key=step_key, token=token, data=data))
 
     async def holds(self, leases: Sequence[tuple[int, str]]) -> frozenset[str]:
-        return await self._writer.submit(lambda tx: frozenset(fence(tx, leases)), RENEWAL, locks=False)
+        return frozenset(await self._writer.submit(partial(fence, leases=leases), RENEWAL, locks=False))
 
     async def poll(self) -> bool:
         version = await self._writer.submit(self._committer.data_version, RENEWAL, locks=False)
@@ -70,31 +68,31 @@ class OpenSQLiteStore:
         return before != version
 
     async def configure_queues(self, queues: Mapping[str, QueueConfig]) -> None:
-        await self._writer.submit(lambda tx: configure_queues(tx, queues))
+        await self._writer.submit(partial(configure_queues, queues=queues))
 
     async def queue_limits(self) -> Mapping[str, QueueConfig]:
         return await self._writer.submit(queue_limits, locks=False)
 
     async def cancel_run(self, run_id: str) -> Changes:
-        return await self._writer.submit(lambda tx: cancel_run(tx, run_id))
+        return await self._writer.submit(partial(cancel_run, run_id=run_id))
 
     async def retry_step(self, run_id: str, step_id: str) -> Changes:
-        return await self._writer.submit(lambda tx: retry_step(tx, run_id, step_id))
+        return await self._writer.submit(partial(retry_step, run_id=run_id, step_id=step_id))
 
     async def retry_run(self, run_id: str) -> Changes:
-        return await self._writer.submit(lambda tx: retry_run(tx, run_id))
+        return await self._writer.submit(partial(retry_run, run_id=run_id))
 
     async def delete_run(self, run_id: str) -> None:
-        await self._writer.submit(lambda tx: delete_run(tx, run_id))
+        await self._writer.submit(partial(delete_run, run_id=run_id))
 
     async def prune(self, before: int, limit: int) -> int:
-        return await self._writer.submit(lambda tx: prune(tx, before, limit))
+        return await self._writer.submit(partial(prune, before=before, limit=limit))
 
     async def trashed(self) -> Sequence[tuple[int, ArtifactRef | None]]:
         return await self._writer.submit(trashed_artifacts, locks=False)
 
     async def sweep(self, artifact_keys: Sequence[int]) -> bool:
-        return await self._writer.submit(lambda tx: sweep(tx, artifact_keys))
+        return await self._writer.submit(partial(sweep, artifact_keys=artifact_keys))
 
     def take_changes(self) -> Sequence[Changes]:
         return self._committer.take_changes()

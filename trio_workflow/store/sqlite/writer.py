@@ -18,6 +18,7 @@ import trio
 
 from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
 from trio_workflow.offload import Offload
+from trio_workflow.points import POINTS, Point
 from trio_workflow.store.sqlite import committer as committing
 from trio_workflow.store.sqlite.committer import Committer, Entry, Verb
 from trio_workflow.store.sqlite.transaction import Tx
@@ -64,6 +65,7 @@ class Writer:
         entry.task = trio.lowlevel.current_task()
 
         def leave(raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
+            POINTS.reach(Point.TOO_LATE if entry.taken else Point.LEFT)
             if entry.taken:
                 entry.cancel = raise_cancel
                 return trio.lowlevel.Abort.FAILED
@@ -89,6 +91,8 @@ class Writer:
                 if own.answers is None:
                     await trio.lowlevel.checkpoint_if_cancelled()
         finally:
+            if own.answers is None:
+                POINTS.reach(Point.GAVE_UP)
             if own in self._line:
                 self._line.remove(own)
             self._hand_over()
