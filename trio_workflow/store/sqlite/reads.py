@@ -1,8 +1,12 @@
-"""Listing and inspecting, over the read-only connections. A page's cursor is the key of its last row."""
+"""Listing and inspecting, over the read-only connections. A page's cursor is the key of its last row.
+
+Rule: rows become records in the thread that reads them, so that a long page does not hold up the event loop.
+"""
 
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from trio_workflow.errors import OptionError
@@ -11,7 +15,7 @@ from trio_workflow.model.policy import QueueConfig
 from trio_workflow.model.records import Page, QueueStatus, Record, Step, StepResult, Violation, WorkflowRun
 from trio_workflow.model.status import FINAL_STEP, RunStatus, StepStatus
 from trio_workflow.store.protocol import StoredArtifact
-from trio_workflow.store.sqlite.check import find_violations
+from trio_workflow.store.sqlite.check import LOOKS, Report
 from trio_workflow.store.sqlite.connections import Readers
 from trio_workflow.store.sqlite.queue_status import queue_statuses
 from trio_workflow.store.sqlite.rows import (
@@ -34,12 +38,10 @@ class SQLiteReads:
         self._readers = readers
 
     async def workflow(self, run_id: str) -> WorkflowRun | None:
-        row = await self._one("read_run", {"id": run_id})
-        return None if row is None else run_of(row)
+        return await self._readers.read(partial(_run, run_id))
 
     async def step(self, run_id: str, step_id: str) -> Step | None:
-        row = await self._readers.read(lambda conn: find_step(conn, run_id, step_id))
-        return None if row is None else step_of(row)
+        return await self._readers.read(partial(_step, run_id, step_id))
 
     async def result(self, run_id: str, step_id: str) -> StepResult | None:
         return await self._readers.read(lambda conn: _result(conn, run_id, step_id))
@@ -51,8 +53,7 @@ class SQLiteReads:
         return await self._readers.read(lambda conn: _artifact(conn, run_id, step_id, name))
 
     async def run_states(self, run_ids: Collection[str]) -> Mapping[str, RunStatus]:
-        found = await self._all("read_run_states", {"ids": to_json(list(run_ids))})
-        return {run_id: RunStatus(status) for run_id, status in found}
+        return await self._readers.read(partial(_run_states, list(run_ids)))
 
     async def runs(
         self,
@@ -73,7 +74,7 @@ class SQLiteReads:
             name = "list_runs_of_package"
         else:
             name = "list_runs" if status is None else "list_runs_of_status"
-        return _page(await self._all(name, params), limit, run_of, "run_key")
+        return await self._readers.read(partial(_page, name, params, run_of, "run_key"))
 
     async def steps(
         self, run_id: str, *, status: StepStatus | None, limit: int, after: str | None
@@ -85,26 +86,26 @@ class SQLiteReads:
         else:
             name = "list_steps_of_status" if status in FINAL_STEP else "list_open_steps"
         params = {"run_id": run_id, "status": status, "limit": limit + 1, "after": _cursor(after, 0)}
-        return _page(await self._all(name, params), limit, step_of, "step_key")
+        return await self._readers.read(partial(_page, name, params, step_of, "step_key"))
 
     async def records(
         self, collection: str, *, run_id: str | None, limit: int, after: str | None
     ) -> Page[Record]:
         name = "list_records" if run_id is None else "list_records_of_run"
         params = {"collection": collection, "run_id": run_id, "limit": limit + 1, "after": _cursor(after, 0)}
-        return _page(await self._all(name, params), limit, record_of, "record_key")
+        return await self._readers.read(partial(_page, name, params, record_of, "record_key"))
 
     async def queues(self, default: QueueConfig, now: int) -> list[QueueStatus]:
         return await self._readers.read(lambda conn: queue_statuses(conn, default, now))
 
     async def check(self) -> list[Violation]:
-        return await self._readers.read(find_violations)
-
-    async def _all(self, name: str, params: Mapping[str, Any]) -> list[Any]:
-        return await self._readers.read(lambda conn: conn.execute(SQL[name], params).fetchall())
-
-    async def _one(self, name: str, params: Mapping[str, Any]) -> Any:
-        return await self._readers.read(lambda conn: conn.execute(SQL[name], params).fetchone())
+        """Cost: in proportion to the store, in many short read transactions beside its writers."""
+        report = Report()
+        for look in LOOKS:
+            key: int | None = 0
+            while key is not None:
+                key = await self._readers.read(partial(look, report, key))
+        return report.found
 
 
 def _cursor(after: str | None, otherwise: int) -> int:
@@ -116,10 +117,29 @@ def _cursor(after: str | None, otherwise: int) -> int:
         raise OptionError(f"after must be the `next` of a page, not {after!r}") from None
 
 
-def _page(found: list[Any], limit: int, read: Callable[[Any], T], key: str) -> Page[T]:
-    """One row more than asked for was fetched, to know whether a next page exists."""
+def _page(
+    name: str, params: Mapping[str, Any], read: Callable[[Any], T], key: str, conn: sqlite3.Connection
+) -> Page[T]:
+    """One row more than asked for is fetched, to know whether a next page exists."""
+    found = conn.execute(SQL[name], params).fetchall()
+    limit = params["limit"] - 1
     items = tuple(read(row) for row in found[:limit])
     return Page(items, str(found[limit - 1][key]) if len(found) > limit else None)
+
+
+def _run(run_id: str, conn: sqlite3.Connection) -> WorkflowRun | None:
+    row = conn.execute(SQL["read_run"], {"id": run_id}).fetchone()
+    return None if row is None else run_of(row)
+
+
+def _run_states(run_ids: list[str], conn: sqlite3.Connection) -> dict[str, RunStatus]:
+    found = conn.execute(SQL["read_run_states"], {"ids": to_json(run_ids)})
+    return {run_id: RunStatus(status) for run_id, status in found}
+
+
+def _step(run_id: str, step_id: str, conn: sqlite3.Connection) -> Step | None:
+    row = find_step(conn, run_id, step_id)
+    return None if row is None else step_of(row)
 
 
 def find_step(conn: sqlite3.Connection, run_id: str, step_id: str) -> Any:
