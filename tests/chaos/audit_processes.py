@@ -1,0 +1,49 @@
+"""How the processes ended, and what they wrote to standard error."""
+
+import signal
+from collections.abc import Iterator
+
+from .facts import Entry, Facts
+
+IN_ORDER = 0
+CUT_OFF = -signal.SIGKILL
+BEFORE_IT_LISTENED = {-signal.SIGTERM, -signal.SIGHUP, -signal.SIGUSR1, -signal.SIGUSR2}
+SHOWN = 20  # lines of a traceback
+
+
+def processes_ended_as_told(facts: Facts) -> Iterator[str]:
+    ended = {entry["pid"] for entry in facts.noted("exit")}
+    for entry in facts.noted("launch"):
+        if entry["pid"] not in ended:
+            yield f"{_name(entry)} has not ended"
+    for entry in facts.noted("exit"):
+        if not _is_as_told(facts, entry):
+            told = entry["wanted"] or "nothing"
+            yield f"{_name(entry)} was told {told}, and ended with {entry['code']}"
+    for entry in facts.noted("stuck"):
+        yield f"{_name(entry)} was told {entry['wanted']}, and did not end within {entry['seconds']} s"
+    killed = len(facts.noted("kill"))
+    if facts.torn > killed:
+        yield f"{facts.torn} entries of the journals are torn, and {killed} processes were killed"
+    for role, text in facts.errors.items():
+        lines = text.splitlines()
+        for number, line in enumerate(lines):
+            if line.startswith("Traceback") or line.lstrip(" +|").startswith("Exception Group Traceback"):
+                excerpt = "\n    ".join(lines[number : number + SHOWN])
+                yield f"a {role} wrote a traceback:\n    {excerpt}"
+                break
+
+
+def _is_as_told(facts: Facts, entry: Entry) -> bool:
+    code, wanted = entry["code"], entry["wanted"]
+    if wanted == "kill":
+        return code in (CUT_OFF, IN_ORDER)  # it may have been ending already
+    if entry["role"] == "hog":
+        return bool(code == IN_ORDER)
+    if entry["pid"] not in facts.ready and code in BEFORE_IT_LISTENED:
+        return True
+    return bool(wanted) and code == IN_ORDER
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry['role']} {entry['pid']}"

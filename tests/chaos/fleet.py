@@ -1,0 +1,97 @@
+"""The processes of a chaos run: started, watched, started anew, and in the end none of them left."""
+
+import signal
+import subprocess
+import sys
+
+import attrs
+import trio
+
+from .journal import Journal
+from .program import Site
+
+LOOK = 0.02
+"""Seconds between two looks at whether a process has ended."""
+
+
+@attrs.define(eq=False)
+class Member:
+    """A process. wanted: how the driver told it to end, if it did; the last word counts."""
+
+    role: str
+    process: "subprocess.Popen[bytes]"
+    wanted: str = ""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+
+class Fleet:
+    """Some workers, each in a place of its own that is filled again when it ends, and helpers beside them."""
+
+    def __init__(self, site: Site, journal: Journal) -> None:
+        self._site, self._journal = site, journal
+        self.workers: list[Member] = []
+        self._helpers: list[Member] = []
+        self.is_replacing = True
+
+    async def watch_always(self) -> None:
+        """Note every end, and put a new worker in the place of one that ended."""
+        while True:
+            for place, member in enumerate(self.workers):
+                if self._has_ended(member) and self.is_replacing:
+                    self.workers[place] = self._launch("worker", str(self._site.root))
+            await trio.sleep(LOOK)
+
+    def start_worker(self) -> None:
+        self.workers.append(self._launch("worker", str(self._site.root)))
+
+    def start_helper(self, role: str, *words: str) -> Member:
+        helper = self._launch(role, *words)
+        self._helpers.append(helper)
+        return helper
+
+    async def has_ended(self, member: Member, within: float) -> bool:
+        """Wait for its end that long; one that does not end is noted, and killed."""
+        with trio.move_on_after(within):
+            while not self._has_ended(member):  # noqa: ASYNC110 - a process has no event of trio's
+                await trio.sleep(LOOK)
+            return True
+        self._journal.note("stuck", pid=member.pid, role=member.role, wanted=member.wanted, seconds=within)
+        self.tell(member, "kill", signal.SIGKILL)
+        return False
+
+    def tell(self, member: Member, wanted: str, number: signal.Signals) -> None:
+        """Send a signal that is to end it."""
+        member.wanted = wanted
+        self._journal.note(wanted, pid=member.pid, role=member.role)
+        member.process.send_signal(number)
+
+    def kill_all(self) -> None:
+        """Whatever state they are in, they end now, and are waited for."""
+        self.is_replacing = False
+        for member in [*self.workers, *self._helpers]:
+            member.process.kill()
+            member.process.wait()
+
+    def _launch(self, role: str, *words: str) -> Member:
+        log = self._site.logs / f"{role}.stderr"
+        with log.open("ab") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-m", f"{__package__}.{role}", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            )
+        member = Member(role, process)
+        self._journal.note("launch", pid=member.pid, role=role)
+        print(f"{role} {member.pid}", flush=True)
+        return member
+
+    def _has_ended(self, member: Member) -> bool:
+        is_new = member.process.returncode is None
+        code = member.process.poll()
+        if code is not None and is_new:
+            self._journal.note("exit", pid=member.pid, role=member.role, code=code, wanted=member.wanted)
+        return code is not None

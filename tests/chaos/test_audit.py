@@ -1,0 +1,89 @@
+"""The audit can fail: a sound run that is spoiled in one place is found out by the right check."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from . import journal, spoilt_store, spoilt_work
+from .audit import CHECKS
+from .audit_kit import PID, SPOILT, Copy, Spoil, play
+from .program import Site
+
+DECLARED_IN = (spoilt_store, spoilt_work)
+"""Where the ways to spoil a run are declared."""
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    site = Site(tmp_path_factory.mktemp("chaos"))
+    for folder in (site.disk, site.logs):
+        folder.mkdir()
+    trio.run(play, site, clock=MockClock(autojump_threshold=0))
+    return site
+
+
+@pytest.fixture
+def copy(sound: Site, tmp_path: Path) -> Copy:
+    site = Site(tmp_path / "copy")
+    shutil.copytree(sound.root, site.root)
+    return Copy(site)
+
+
+def test_a_sound_run_has_no_findings(copy: Copy) -> None:
+    assert copy.found() == []
+
+
+@pytest.mark.parametrize("outcome", ["lease_lost", "canceled"])
+def test_an_overlap_is_explained_by_a_lost_lease(copy: Copy, outcome: str) -> None:
+    spoilt_work.two_executions_at_once(copy)
+    copy.sql(
+        f"UPDATE attempts SET outcome = '{outcome}' WHERE number = 1 AND step_key = {copy.step('leaf-2')}"
+    )
+    assert copy.found() == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "is_fine"),
+    [
+        ("drain", 0, True),
+        ("drain", 1, False),
+        ("drain", -9, False),
+        ("drain", -15, False),  # it had its handlers
+        ("kill", -9, True),
+        ("kill", 1, False),
+        ("", -11, False),
+    ],
+)
+def test_exit_codes(copy: Copy, wanted: str, code: int, is_fine: bool) -> None:
+    change = {"wanted": wanted, "code": code}
+    copy.edit(journal.FAULTS, lambda entry: entry | change if entry["what"] == "exit" else entry)
+    told = wanted or "nothing"
+    expected = [] if is_fine else [f"{spoilt_work.TOLD}: worker {PID} was told {told}, and ended with {code}"]
+    assert copy.found() == expected
+
+
+def test_one_that_was_told_before_it_listened_may_end_by_the_signal(copy: Copy) -> None:
+    copy.note(journal.FAULTS, "launch", role="worker", pid=7)
+    copy.note(journal.FAULTS, "exit", role="worker", pid=7, wanted="drain", code=-15)
+    assert copy.found() == []
+
+
+def test_complaints_of_the_driver_are_findings(copy: Copy) -> None:
+    assert copy.found("3 runs had not ended") == ["nobody complained: 3 runs had not ended"]
+
+
+@pytest.mark.parametrize(
+    ("check", "message", "spoil"), SPOILT, ids=[spoil.__name__ for _, _, spoil in SPOILT]
+)
+def test_what_is_spoilt_is_found(copy: Copy, check: str, message: str, spoil: Spoil) -> None:
+    spoil(copy)
+    found = copy.found()
+    assert [line for line in found if line.startswith(f"{check}: ") and message in line], found
+
+
+def test_every_check_is_seen_to_fail() -> None:
+    names = {check.__name__.replace("_", " ") for check in CHECKS}
+    assert {check for check, _, _ in SPOILT} == names
