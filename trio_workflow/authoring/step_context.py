@@ -13,10 +13,12 @@ from trio_workflow.authoring.options import StepHandle, StepOpts, make_spec, num
 from trio_workflow.authoring.run_builder import Limits
 from trio_workflow.errors import DependencyError, OptionError, OutputError, PayloadError, WorkflowError
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef, Body
+from trio_workflow.model.changes import Claim
 from trio_workflow.model.outcome import ArtifactWrite, RecordWrite, Success
 from trio_workflow.model.payload import clean_text, dumps, loads, require_name, type_name
 from trio_workflow.model.plan import StepSpec
 from trio_workflow.model.records import Lease, Step, StepResult, WorkflowRun
+from trio_workflow.model.times import to_datetime
 from trio_workflow.projections import Projection
 
 T = TypeVar("T")
@@ -55,18 +57,9 @@ def check_size(size: int, what: str, max_payload: int) -> None:
 class StepContext:
     """One attempt of one step. Usable until the executor has returned."""
 
-    def __init__(
-        self,
-        step: Step,
-        run: WorkflowRun,
-        now: datetime,
-        services: Services,
-        limits: Limits,
-        saved: str | None,
-    ) -> None:
-        self._step, self._run, self._now = step, run, now
-        self._services, self._limits = services, limits
-        self._saved = saved
+    def __init__(self, claim: Claim, services: Services, limits: Limits) -> None:
+        self._claim, self._services, self._limits = claim, services, limits
+        self._saved = claim.saved
         self._result = "null"
         self._records: list[RecordWrite] = []
         self._artifacts: list[ArtifactWrite] = []
@@ -81,53 +74,54 @@ class StepContext:
     @property
     def id(self) -> str:
         """The step's id."""
-        return self._step.id
+        return self._claim.step_id
 
     @property
     def run_id(self) -> str:
         """The run's id."""
-        return self._step.run_id
+        return self._claim.run.id
 
     @property
     def kind(self) -> str:
         """The step's kind."""
-        return self._step.kind
+        return self._claim.kind
 
     @property
     def attempt(self) -> int:
         """Which claim of the step this is, from 1."""
-        return self._step.attempt
+        return self._claim.attempt
 
     @property
     def idempotency_key(self) -> str:
         """``RUN/STEP``: the same in every attempt. Pass it to outside services that can tell repeats."""
-        return f"{self._step.run_id}/{self._step.id}"
+        return f"{self.run_id}/{self.id}"
 
     @property
     def workflow(self) -> WorkflowRun:
         """The run, as it was when this attempt started."""
-        return self._run
+        return self._claim.run
 
     @property
     def step(self) -> Step:
         """The step, as it was when this attempt started."""
-        return self._step
+        return self._claim.step
 
     @property
     def lease(self) -> Lease:
         """The lease this attempt runs under, as it was first granted."""
-        assert self._step.lease is not None  # a claimed step has one
-        return self._step.lease
+        lease = self._claim.step.lease
+        assert lease is not None  # a claimed step has one
+        return lease
 
     @property
     def now(self) -> datetime:
         """When this attempt started."""
-        return self._now
+        return to_datetime(self._claim.started_at)
 
     @property
     def raw_input(self) -> str:
         """The input's JSON text."""
-        return self._step.input
+        return self._claim.input
 
     @overload
     def input(self) -> Any: ...
@@ -137,7 +131,7 @@ class StepContext:
     def input(self, type: Any) -> Any: ...
     def input(self, type: Any = Any) -> Any:
         """The input structured as `type`. Raises PayloadError where it does not fit."""
-        return loads(self._step.input, type)
+        return loads(self._claim.input, type)
 
     async def dependency_result(self, step_id: str) -> StepResult:
         """What any step of this run that has ended has produced. Raises DependencyError for another."""
@@ -304,7 +298,7 @@ class StepContext:
             text,
             opts,
             kind_error="emitted step kind is required",
-            package=self._step.package,
+            package=self._claim.step.package,
             retry=self._limits.retry,
             parent=self.id,
         )

@@ -1,6 +1,7 @@
 """What passes between the store and those who use it: claims, requests, and what a commit changed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 
 import attrs
 
@@ -54,16 +55,31 @@ class Changes:
 
 @attrs.frozen(kw_only=True, slots=False)
 class Claim:
-    """A step now leased to this process. expires_at: microseconds, the lease's first expiry."""
+    """A step now leased to this process. expires_at: microseconds, the lease's first expiry.
+
+    What every attempt needs of its step stands here; the whole of it is read from its row when it is first
+    asked for, since few executors ask and it costs more than the rest of a claim.
+    """
 
     step_key: int
     token: str
-    step: Step
+    step_id: str
+    kind: str
+    queue: str
+    attempt: int
+    input: str
+    timeout: float | None
     run: WorkflowRun
     started_at: int
     expires_at: int
     queue_wait: float
     saved: str | None = None
+    read_step: Callable[[], Step] = attrs.field(eq=False, repr=False)
+
+    @cached_property
+    def step(self) -> Step:
+        """The step, as it was when the claim was made."""
+        return self.read_step()
 
 
 @attrs.frozen(kw_only=True)

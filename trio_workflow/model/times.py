@@ -12,6 +12,10 @@ def micros(seconds: float) -> int:
     return min(round(min(seconds, 1e12) * 1_000_000), LAST)
 
 
+def seconds_or_none(duration: int | None) -> float | None:
+    return None if duration is None else duration / 1_000_000
+
+
 def to_datetime(at: int) -> datetime:
     if at < EXACT:  # a float of seconds still tells microseconds apart, and this way is the faster
         return datetime.fromtimestamp(at / 1_000_000, UTC)

@@ -30,7 +30,7 @@ class Ended:
 
 async def run_attempt(holding: Holding, context: StepContext, registry: Registry, max_lost: int) -> Ended:
     """Run the executor of a claimed step."""
-    timeout = holding.claim.step.timeout
+    timeout = holding.claim.timeout
     deadline = math.inf if timeout is None else trio.current_time() + timeout
     limit = nullcontext() if timeout is None else trio.CancelScope(deadline=deadline)
     raised: BaseException | None = None

@@ -12,7 +12,6 @@ import trio
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.model.changes import Claim
 from trio_workflow.model.outcome import Completion, LeaseLost, Released
-from trio_workflow.model.times import to_datetime
 from trio_workflow.points import POINTS, Point
 from trio_workflow.runtime.attempt import Ended, run_attempt
 from trio_workflow.runtime.engine import Engine
@@ -60,7 +59,7 @@ class Crew:
         holding = Holding(claim, expires)
         self.holdings[claim.token] = holding
         self.running.value += 1
-        self._nursery.start_soon(self._attempt, holding, name=f"step {claim.step.run_id}/{claim.step.id}")
+        self._nursery.start_soon(self._attempt, holding, name=f"step {claim.run.id}/{claim.step_id}")
 
     @trio.lowlevel.enable_ki_protection
     async def _attempt(self, holding: Holding) -> None:
@@ -68,15 +67,14 @@ class Crew:
         try:
             await self._run(holding)
         except Exception as error:
-            self._engine.slots.give_back(holding.claim.step.queue, holding.token)
+            self._engine.slots.give_back(holding.claim.queue, holding.token)
             self.running.value -= 1
             self._engine.crash_from(error)
 
     async def _run(self, holding: Holding) -> None:
         engine, claim = self._engine, holding.claim
         services = StepServices(engine, claim, lambda: holding.cancel(Reason.REVOKED))
-        now = to_datetime(claim.started_at)
-        context = StepContext(claim.step, claim.run, now, services, engine.limits, claim.saved)
+        context = StepContext(claim, services, engine.limits)
         self._contexts[claim.token] = context
         POINTS.reach(Point.START, holding)
         ended = await run_attempt(holding, context, engine.registry, engine.config.max_lost_leases)
@@ -86,7 +84,7 @@ class Crew:
         """User code has returned: its slot is free, and its outcome waits to be stored."""
         POINTS.reach(Point.END, holding, ended)
         del self._contexts[holding.token]
-        self._engine.slots.give_back(holding.claim.step.queue, holding.token)
+        self._engine.slots.give_back(holding.claim.queue, holding.token)
         self.running.value -= 1
         if holding.reason is None and isinstance(ended.outcome, LeaseLost):
             self._engine.keeping.lost += 1  # noticed before the keeper could

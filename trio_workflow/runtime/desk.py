@@ -133,7 +133,7 @@ class Desk:
         self._limits.update(answer.limits)
         started = 0
         for claim in answer.claims:
-            queue = claim.step.queue
+            queue = claim.queue
             if claim.token in revoked:  # its run was canceled between the commit and now: it must not start
                 continue
             if not self._crew.is_accepting or not engine.slots.has_room(queue):

@@ -126,17 +126,23 @@ async def run_executor(
     checkpoint = None if saved is None else text(saved, "the checkpoint")
     services = _Services(results, artifact_store, projection_store, checkpoint)
     limits = Limits(RetryPolicy(), max_payload)
-    context = StepContext(step, run, to_datetime(at), services, limits, checkpoint)
     claim = Claim(
         step_key=1,
         token="test",
-        step=step,
+        step_id=step.id,
+        kind=step.kind,
+        queue=step.queue,
+        attempt=attempt,
+        input=step.input,
+        timeout=step.timeout,
         run=run,
         started_at=at,
         expires_at=at + LEASE,
         queue_wait=0.0,
         saved=checkpoint,
+        read_step=lambda: step,
     )
+    context = StepContext(claim, services, limits)
     holding = Holding(claim, math.inf)
     holding.scope.shield = False  # here no engine stands between the executor and who cancels it
     try:

@@ -19,7 +19,7 @@ from trio_workflow.model.records import (
     WorkflowRun,
 )
 from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
-from trio_workflow.model.times import to_datetime, to_datetime_or_none
+from trio_workflow.model.times import seconds_or_none, to_datetime, to_datetime_or_none
 
 _ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 Row = Any  # a sqlite3.Row; its columns are read by name
@@ -111,7 +111,7 @@ def step_of(row: Row) -> Step:
         retry=policy_of(row["retry"]),
         metadata=metadata_of(row["metadata"]),
         priority=row["priority"],
-        timeout=None if row["timeout"] is None else row["timeout"] / 1_000_000,
+        timeout=seconds_or_none(row["timeout"]),
         allow_failure=bool(row["allow_failure"]),
         status=StepStatus(row["status"]),
         attempt=row["attempt"],

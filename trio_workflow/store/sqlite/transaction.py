@@ -114,15 +114,15 @@ class Book:
         )
 
     def move(
-        self, run_key: int, before: StepStatus, event: StepEvent, *, excused: bool = False
+        self, run_key: int, before: StepStatus, event: StepEvent, count: int = 1, *, excused: bool = False
     ) -> StepStatus:
-        """Count a step's move along the table. excused: the step may fail without failing its run."""
+        """Count the move of a step, or of several, along the table. excused: the run allows its failure."""
         status = after(before, event)
         tally = self.run(run_key).tally
-        tally.add(before, -1)
-        tally.add(status, 1)
+        tally.add(before, -count)
+        tally.add(status, count)
         if excused and StepStatus.FAILED in (before, status):
-            tally.excused += 1 if status is StepStatus.FAILED else -1
+            tally.excused += count if status is StepStatus.FAILED else -count
         return status
 
     def start(self, run_key: int) -> None:

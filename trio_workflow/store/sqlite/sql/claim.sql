@@ -30,18 +30,19 @@ UPDATE steps SET turn = ? WHERE step_key = ?
 
 -- name: lease
 UPDATE steps SET status = 'running', attempt = attempt + 1, turn = NULL, updated_at = :now,
-  started_at = coalesce(started_at, :now), worker_id = :worker_id, token = :token, acquired_at = :now,
+  started_at = coalesce(started_at, :now), worker_id = :worker_id, token = j.key, acquired_at = :now,
   expires_at = :expires_at, progress = NULL
-WHERE step_key = :step_key
+FROM json_each(:leases) j WHERE steps.step_key = j.value
 
--- name: open_attempt
+-- name: open_attempts
 INSERT INTO attempts (step_key, number, worker_id, started_at)
-SELECT step_key, attempt, worker_id, acquired_at FROM steps WHERE step_key = ?
+SELECT s.step_key, s.attempt, s.worker_id, s.acquired_at
+FROM json_each(:leases) j CROSS JOIN steps s ON s.step_key = j.value
 
--- name: steps_by_key
+-- name: leased_steps
 SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input, coalesce(i.depends_on, '[]') AS depends_on,
   c.data AS saved
-FROM json_each(:keys) j CROSS JOIN steps s ON s.step_key = j.value CROSS JOIN runs r ON r.run_key = s.run_key
+FROM json_each(:leases) j CROSS JOIN steps s ON s.step_key = j.value CROSS JOIN runs r ON r.run_key = s.run_key
 LEFT JOIN step_inputs i ON i.step_key = s.step_key LEFT JOIN checkpoints c ON c.step_key = s.step_key
 
 -- name: runs_by_key

@@ -16,7 +16,13 @@ UPDATE attempts SET finished_at = ?, outcome = ?, error = ? WHERE step_key = ? A
 
 -- name: succeed
 UPDATE steps SET status = 'succeeded', worker_id = NULL, token = NULL, acquired_at = NULL, expires_at = NULL,
-  error = NULL, finished_at = ?, updated_at = ? WHERE step_key = ?
+  error = NULL, finished_at = :now, updated_at = :now
+WHERE step_key IN (SELECT j.value FROM json_each(:keys) j)
+
+-- name: close_succeeded_attempts
+UPDATE attempts SET finished_at = :now, outcome = 'succeeded'
+FROM json_each(:keys) j CROSS JOIN steps s ON s.step_key = j.value
+WHERE attempts.step_key = s.step_key AND attempts.number = s.attempt
 
 -- name: fail
 UPDATE steps SET status = 'failed', worker_id = NULL, token = NULL, acquired_at = NULL, expires_at = NULL,

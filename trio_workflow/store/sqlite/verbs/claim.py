@@ -6,13 +6,16 @@ Cost: in proportion to the queues and kinds that have due steps, and to what is 
 claimed now are skipped a whole (queue, kind) at a time, and delayed ones are not in the index at all.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
 
 from trio_workflow.model.changes import Claim, ClaimAnswer, ClaimRequest, StepMove
 from trio_workflow.model.status import StepStatus
+from trio_workflow.model.times import seconds_or_none
 from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.sqlite.rows import run_of, step_of, to_json
 from trio_workflow.store.sqlite.transaction import Book, Tx
@@ -66,16 +69,17 @@ def _lease(
 ) -> list[Any]:
     """Lease these steps; answers their rows."""
     tx = book.tx
-    keys = [step.step_key for steps in chosen.values() for step in steps]
-    common = {"now": tx.now, "worker_id": request.worker_id, "expires_at": tx.now + request.lease}
-    tx.many("lease", ({"step_key": key, "token": new_token(), **common} for key in keys))
-    tx.many("open_attempt", ((key,) for key in keys))
-    rows = tx.dicts("steps_by_key", {"keys": to_json(keys)})
-    for row in rows:
-        run_key = row["run_key"]
+    leases = {"leases": to_json({new_token(): step.step_key for steps in chosen.values() for step in steps})}
+    tx.run(
+        "lease",
+        leases | {"now": tx.now, "worker_id": request.worker_id, "expires_at": tx.now + request.lease},
+    )
+    tx.run("open_attempts", leases)
+    rows = tx.dicts("leased_steps", leases)
+    for run_key, count in Counter(row["run_key"] for row in rows).items():
         book.start(run_key)
-        status = book.move(run_key, StepStatus.READY, StepEvent.CLAIM)
-        book.steps.append(_leased_move(row, status, tx.now))
+        book.move(run_key, StepStatus.READY, StepEvent.CLAIM, count)
+    book.steps.extend(_leased_move(row, tx.now) for row in rows)
     return rows
 
 
@@ -86,12 +90,18 @@ def _claims(tx: Tx, rows: list[Any]) -> tuple[Claim, ...]:
         Claim(
             step_key=row["step_key"],
             token=row["token"],
-            step=step_of(row),
+            step_id=row["id"],
+            kind=row["kind"],
+            queue=row["queue"],
+            attempt=row["attempt"],
+            input=row["input"],
+            timeout=seconds_or_none(row["timeout"]),
             run=runs[row["run_key"]],
             started_at=tx.now,
             expires_at=row["expires_at"],
             saved=row["saved"],
             queue_wait=max(0, tx.now - row["ready_at"]) / 1_000_000,
+            read_step=partial(step_of, row),
         )
         for row in rows
     )
@@ -103,7 +113,7 @@ def _expiries(tx: Tx, request: ClaimRequest, leased: Mapping[str, Leased]) -> It
         yield lease.first_expiry if lease.first_expiry > tx.now else tx.now + request.lease // 12
 
 
-def _leased_move(row: Any, status: StepStatus, now: int) -> StepMove:
+def _leased_move(row: Any, now: int) -> StepMove:
     return StepMove(
         run_id=row["run_id"],
         step_id=row["id"],
@@ -111,7 +121,7 @@ def _leased_move(row: Any, status: StepStatus, now: int) -> StepMove:
         queue=row["queue"],
         kind=row["kind"],
         attempt=row["attempt"],
-        status=status,
+        status=StepStatus.RUNNING,
         queue_wait=max(0, now - row["ready_at"]) / 1_000_000,
     )
 

@@ -4,6 +4,7 @@ Rule 1: a write of an attempt takes effect only on a running row that still has 
 Rule 2: children exist if and only if the attempt that emitted them is stored as succeeded.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,8 +28,8 @@ from trio_workflow.store.sqlite.verbs.settle import settle
 
 def fence(tx: Tx, leases: Sequence[tuple[int, str]]) -> dict[str, Any]:
     """The rows that are running under the given tokens, by token: the only ones an attempt may write to."""
-    pairs = ",".join(f"{to_json(token)}:{step_key}" for step_key, token in leases)
-    return {row["token"]: row for row in tx.dicts("fence", {"leases": f"{{{pairs}}}"})}
+    by_token = {token: step_key for step_key, token in leases}
+    return {row["token"]: row for row in tx.dicts("fence", {"leases": to_json(by_token)})}
 
 
 def renew(tx: Tx, renewals: Sequence[Renewal], lease: int) -> frozenset[str]:
@@ -70,7 +71,7 @@ def complete(tx: Tx, completions: Sequence[Completion]) -> Completed:
                 if not take_back(book, row, max_lost):
                     ending.dead[row["step_key"]] = row["id"]
                 ending.outcomes[row["token"]] = AttemptOutcome.LEASE_LOST
-    ending.write(tx)
+    ending.write(book)
     settle(book, met=ending.met, dead=ending.dead)
     return Completed(book.close(), ending.outcomes)
 
@@ -94,12 +95,15 @@ def _store_children(book: Book, row: Any, outcome: Outcome) -> tuple[Outcome, li
 
 @attrs.define
 class _Ending:
-    """Rows to write for a batch of completions, gathered so that each table is written at once."""
+    """Rows to write for a batch of completions, gathered so that each table is written at once.
+
+    met: the steps that succeeded; successes: how many of them each run has.
+    """
 
     met: list[int] = attrs.field(factory=list[int])
+    successes: Counter[int] = attrs.field(factory=Counter[int])
     dead: dict[int, str] = attrs.field(factory=dict[int, str])
     outcomes: dict[str, AttemptOutcome] = attrs.field(factory=dict[str, AttemptOutcome])
-    successes: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
     attempts: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
     results: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
     records: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
@@ -109,9 +113,15 @@ class _Ending:
         self.outcomes[row["token"]] = outcome
         self.attempts.append((book.tx.now, outcome, error, row["step_key"], row["attempt"]))
 
-    def write(self, tx: Tx) -> None:
+    def write(self, book: Book) -> None:
+        tx = book.tx
+        if self.met:
+            succeeded = {"keys": to_json(self.met), "now": tx.now}
+            tx.run("succeed", succeeded)
+            tx.run("close_succeeded_attempts", succeeded)
+        for run_key, count in self.successes.items():
+            book.move(run_key, StepStatus.RUNNING, StepEvent.SUCCEED, count)
         for name, rows in (
-            ("succeed", self.successes),
             ("close_attempt", self.attempts),
             ("insert_result", self.results),
             ("insert_record", self.records),
@@ -123,13 +133,12 @@ class _Ending:
 
 def _succeed(book: Book, ending: _Ending, row: Any, success: Success, emitted: list[str]) -> None:
     run_key, step_key = row["run_key"], row["step_key"]
-    ending.successes.append((book.tx.now, book.tx.now, step_key))
-    status = book.move(run_key, StepStatus.RUNNING, StepEvent.SUCCEED)
-    _note(book, row, status, AttemptOutcome.SUCCEEDED)
     ending.met.append(step_key)
-    ending.close_attempt(book, row, AttemptOutcome.SUCCEEDED, None)
+    ending.successes[run_key] += 1
+    ending.outcomes[row["token"]] = AttemptOutcome.SUCCEEDED
+    _note(book, row, StepStatus.SUCCEEDED, AttemptOutcome.SUCCEEDED)
     if success.data != "null" or emitted:
-        ending.results.append((step_key, success.data, to_json(emitted)))
+        ending.results.append((step_key, success.data, to_json(emitted) if emitted else "[]"))
     ending.records.extend((run_key, step_key, r.collection, r.key, r.data) for r in success.records)
     ending.artifacts.extend(artifact_row(run_key, step_key, write) for write in success.artifacts)
 
