@@ -72,7 +72,6 @@ class Claim:
     run: WorkflowRun
     started_at: int
     expires_at: int
-    queue_wait: float
     saved: str | None = None
     read_step: Callable[[], Step] = attrs.field(eq=False, repr=False)
 

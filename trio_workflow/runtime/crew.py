@@ -17,7 +17,7 @@ from trio_workflow.runtime.attempt import Ended, run_attempt
 from trio_workflow.runtime.engine import Engine
 from trio_workflow.runtime.holding import Holding, Reason
 from trio_workflow.runtime.services import StepServices
-from trio_workflow.runtime.values import AsyncValue
+from trio_workflow.runtime.values import AsyncBool
 
 
 class Crew:
@@ -38,7 +38,8 @@ class Crew:
         self.is_accepting = True  # whether new steps may still be started
         self.dropped = 0  # attempts that ended with nothing to store, since their lease was gone
         self._revoked_early: set[str] | None = None  # while a claim is under way
-        self.running: AsyncValue[int] = AsyncValue(0)  # executors that have not returned
+        self.running = 0  # executors that have not returned
+        self.at_rest = AsyncBool(True)  # whether none runs: waited for, and costly to set
 
     @contextmanager
     def claiming(self) -> Generator[set[str]]:
@@ -58,7 +59,9 @@ class Crew:
         """Run a claimed step. The slot was taken in its token's name."""
         holding = Holding(claim, expires)
         self.holdings[claim.token] = holding
-        self.running.value += 1
+        self.running += 1
+        if self.running == 1:
+            self.at_rest.value = False
         self._nursery.start_soon(self._attempt, holding, name=f"step {claim.run.id}/{claim.step_id}")
 
     @trio.lowlevel.enable_ki_protection
@@ -67,14 +70,12 @@ class Crew:
         try:
             await self._run(holding)
         except Exception as error:
-            self._engine.slots.give_back(holding.claim.queue, holding.token)
-            self.running.value -= 1
+            self._leave_slot(holding)
             self._engine.crash_from(error)
 
     async def _run(self, holding: Holding) -> None:
         engine, claim = self._engine, holding.claim
-        services = StepServices(engine, claim, lambda: holding.cancel(Reason.REVOKED))
-        context = StepContext(claim, services, engine.limits)
+        context = StepContext(claim, StepServices(engine, holding), engine.limits)
         self._contexts[claim.token] = context
         POINTS.reach(Point.START, holding)
         ended = await run_attempt(holding, context, engine.registry, engine.config.max_lost_leases)
@@ -84,8 +85,7 @@ class Crew:
         """User code has returned: its slot is free, and its outcome waits to be stored."""
         POINTS.reach(Point.END, holding, ended)
         del self._contexts[holding.token]
-        self._engine.slots.give_back(holding.claim.queue, holding.token)
-        self.running.value -= 1
+        self._leave_slot(holding)
         if holding.reason is None and isinstance(ended.outcome, LeaseLost):
             self._engine.keeping.lost += 1  # noticed before the keeper could
         if ended.outcome is None:
@@ -97,6 +97,12 @@ class Crew:
         if ended.interrupt is not None:
             self._interrupted(ended.interrupt)
         self._bell()
+
+    def _leave_slot(self, holding: Holding) -> None:
+        self._engine.slots.give_back(holding.claim.queue, holding.token)
+        self.running -= 1
+        if not self.running:
+            self.at_rest.value = True
 
     def at_work(self) -> Collection[Holding]:
         """Holdings whose executors have not returned."""

@@ -1,29 +1,28 @@
 """What the runtime does for a step's context."""
 
-from collections.abc import Callable
-
 import trio
 
 from trio_workflow.errors import ConfigError
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
-from trio_workflow.model.changes import Claim
 from trio_workflow.model.records import StepResult
 from trio_workflow.projections import Projection
 from trio_workflow.runtime.engine import Engine
+from trio_workflow.runtime.holding import Holding, Reason
 
 
 class StepServices:
-    """For one attempt. lose: called when the store says that the lease is gone."""
+    """For one attempt."""
 
-    def __init__(self, engine: Engine, claim: Claim, lose: Callable[[], None]) -> None:
-        self._engine, self._claim, self._lose = engine, claim, lose
+    def __init__(self, engine: Engine, holding: Holding) -> None:
+        self._engine, self._holding = engine, holding
 
     async def dependency_result(self, run_id: str, step_id: str) -> StepResult | None:
         return await self._engine.store.reads.dependency_result(run_id, step_id)
 
     async def save(self, data: str) -> None:
-        if not await self._engine.store.save(self._claim.step_key, self._claim.token, data):
-            self._lose()
+        claim = self._holding.claim
+        if not await self._engine.store.save(claim.step_key, claim.token, data):
+            self._holding.cancel(Reason.REVOKED)
             await trio.lowlevel.checkpoint_if_cancelled()
 
     async def put_artifact(self, obj: ArtifactObject) -> ArtifactRef:

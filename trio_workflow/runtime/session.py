@@ -71,7 +71,7 @@ class Session:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is in hand: no executor runs, and no outcome waits to be stored."""
-        return self.crew.running.value == 0 and not self.crew.outbox
+        return not self.crew.running and not self.crew.outbox
 
     async def run(self, scheduler: Callable[[], Awaitable[None]], started: Callable[[], None]) -> None:
         """Work until the scheduler returns, the engine ends, or the surrounding block is cancelled."""
@@ -131,9 +131,9 @@ class Session:
         self.stop_accepting()
         if not self._engine.is_dead and self.interrupt is None:
             with trio.move_on_after(self._engine.config.shutdown_grace):
-                await self.crew.running.wait_value(0)
+                await self.crew.at_rest.wait_value(True)
         self.crew.cancel_all(Reason.CRASHED if self._engine.is_dead else Reason.STOPPED)
-        await self.crew.running.wait_value(0)
+        await self.crew.at_rest.wait_value(True)
         if not self._engine.is_dead:
             with trio.move_on_after(LAST_WRITE):
                 await self._has_scheduled.wait()

@@ -1,4 +1,4 @@
-"""Free slots of this process: a CapacityLimiter per queue, and one over all of them.
+"""Free slots of this process: a CapacityLimiter per queue, and a count over all of them.
 
 They bound physical concurrency: a slot is taken before a step is claimed and freed when user code has
 returned, also when the lease was lost long before. The store's limits bound leases.
@@ -11,7 +11,7 @@ import trio
 
 class Slots:
     def __init__(self, max_workers: int) -> None:
-        self._all = trio.CapacityLimiter(max_workers)
+        self._max_workers, self._taken = max_workers, 0
         self._queues: dict[str, trio.CapacityLimiter] = {}
 
     def set_limits(self, limits: Mapping[str, int]) -> None:
@@ -25,7 +25,7 @@ class Slots:
     @property
     def free(self) -> int:
         """Slots over all queues."""
-        return max(0, int(self._all.available_tokens))
+        return self._max_workers - self._taken
 
     def free_by_queue(self) -> dict[str, int]:
         return {queue: max(0, int(limiter.available_tokens)) for queue, limiter in self._queues.items()}
@@ -36,12 +36,12 @@ class Slots:
 
     def take(self, queue: str, borrower: object) -> None:
         """On behalf of a claim that was made within what was free."""
-        self._all.acquire_on_behalf_of_nowait(borrower)
         self._queues[queue].acquire_on_behalf_of_nowait(borrower)
+        self._taken += 1
 
     def give_back(self, queue: str, borrower: object) -> None:
-        self._all.release_on_behalf_of(borrower)
         self._queues[queue].release_on_behalf_of(borrower)
+        self._taken -= 1
 
     def borrowed_by_queue(self) -> dict[str, int]:
         return {queue: limiter.borrowed_tokens for queue, limiter in self._queues.items()}

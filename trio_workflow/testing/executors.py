@@ -138,7 +138,6 @@ async def run_executor(
         run=run,
         started_at=at,
         expires_at=at + LEASE,
-        queue_wait=0.0,
         saved=checkpoint,
         read_step=lambda: step,
     )

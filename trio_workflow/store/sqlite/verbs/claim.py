@@ -100,7 +100,6 @@ def _claims(tx: Tx, rows: list[Any]) -> tuple[Claim, ...]:
             started_at=tx.now,
             expires_at=row["expires_at"],
             saved=row["saved"],
-            queue_wait=max(0, tx.now - row["ready_at"]) / 1_000_000,
             read_step=partial(step_of, row),
         )
         for row in rows

@@ -4,7 +4,7 @@ Rule: the leases of a queue never exceed its limit, nor its starts its rate, ove
 here from the store and written in the same transaction.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -24,8 +24,7 @@ class QueueRow:
     tat: int | None
 
 
-@attrs.frozen(order=True)
-class Candidate:
+class Candidate(NamedTuple):  # compared a hundred times in a claim: as a tuple it costs a tenth
     """A due step; ordered as steps start within a queue."""
 
     rank: int  # minus the priority
