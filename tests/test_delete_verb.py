@@ -105,7 +105,7 @@ async def test_sweeping_leaves_other_runs_alone(bench: Bench) -> None:
 
 
 async def test_a_big_run_is_swept_in_batches(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trio_workflow.store.sqlite.verbs.delete.SWEPT_AT_ONCE", 2)
+    monkeypatch.setattr("trio_workflow.store.sqlite.verbs.delete.ROWS_AT_ONCE", 2)
     await ended(bench, "x")
     await ended(bench, "y")
     await bench.store.delete_run("x")

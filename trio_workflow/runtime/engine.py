@@ -37,6 +37,7 @@ class Engine:
         self.limits = Limits(config.default_retry, config.max_payload)
         self.keeping = KeeperStatistics()
         self.claiming = trio.Lock()  # held from reckoning free slots until they are taken
+        self.cleaning = trio.Lock()  # held while rows and bytes of deleted runs are removed
         self.crash: RuntimeCrashedError | None = None
         self.is_killed = False  # by a test's crash(rt): everything ends, quietly
         self.is_closed = False

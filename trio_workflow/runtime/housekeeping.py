@@ -1,4 +1,4 @@
-"""Removing ended runs: first out of sight, then bytes, then rows."""
+"""Removing ended runs: first out of sight, then bytes, then rows, then the space they took in the file."""
 
 from trio_workflow.model.artifact import ArtifactRef
 from trio_workflow.model.times import micros
@@ -25,14 +25,20 @@ async def prune(engine: Engine, older_than: float) -> int:
 
 
 async def take_out_trash(engine: Engine) -> None:
-    """Bytes go before the rows that name them, so that a kill in between loses track of none."""
-    more = True
-    while more:
-        keys: list[int] = []
-        for key, ref in await engine.store.trashed():
-            await _delete_bytes(engine, ref)
-            keys.append(key)
-        more = await engine.store.sweep(keys)
+    """Bytes go before the rows that name them, so that a kill in between loses track of none.
+
+    One task at a time: each transaction is short, but those of several would be done in one commit.
+    """
+    async with engine.cleaning:
+        more = True
+        while more:
+            keys: list[int] = []
+            for key, ref in await engine.store.trashed():
+                await _delete_bytes(engine, ref)
+                keys.append(key)
+            more = await engine.store.sweep(keys)
+        while await engine.store.shrink():
+            pass
 
 
 async def _delete_bytes(engine: Engine, ref: ArtifactRef | None) -> None:

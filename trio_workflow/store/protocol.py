@@ -157,7 +157,7 @@ class Store(Protocol):
         ...
 
     async def prune(self, before: int, limit: int) -> int:
-        """Up to `limit` runs that ended by then are out of sight; answers how many."""
+        """Some runs, up to `limit`, that ended by then are out of sight; answers how many, at last 0."""
         ...
 
     async def trashed(self) -> Sequence[tuple[int, ArtifactRef | None]]:
@@ -166,6 +166,10 @@ class Store(Protocol):
 
     async def sweep(self, artifact_keys: Sequence[int]) -> bool:
         """Some rows of deleted runs are gone, these artifacts first; answers whether more are left."""
+        ...
+
+    async def shrink(self) -> bool:
+        """Some of the space that deleted runs took is given back; answers whether more can be."""
         ...
 
     def take_changes(self) -> Sequence[Changes]:

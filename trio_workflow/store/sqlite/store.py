@@ -28,6 +28,7 @@ from trio_workflow.store.sqlite.verbs.create import create_runs
 from trio_workflow.store.sqlite.verbs.delete import delete_run, prune, sweep, trashed_artifacts
 from trio_workflow.store.sqlite.verbs.queues import configure_queues, queue_limits
 from trio_workflow.store.sqlite.verbs.retry import retry_run, retry_step
+from trio_workflow.store.sqlite.verbs.shrink import shrink
 from trio_workflow.store.sqlite.writer import EXCHANGE, RENEWAL, Writer
 
 
@@ -93,6 +94,9 @@ class OpenSQLiteStore:
 
     async def sweep(self, artifact_keys: Sequence[int]) -> bool:
         return await self._writer.submit(partial(sweep, artifact_keys=artifact_keys))
+
+    async def shrink(self) -> bool:
+        return await self._writer.submit(shrink)
 
     def take_changes(self) -> Sequence[Changes]:
         return self._committer.take_changes()

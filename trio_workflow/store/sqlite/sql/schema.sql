@@ -37,6 +37,7 @@ CREATE TABLE run_metadata (
   run_key INTEGER NOT NULL,
   PRIMARY KEY (key, value, run_key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX run_metadata_of_run ON run_metadata (run_key);
 
 CREATE TABLE steps (
   step_key INTEGER PRIMARY KEY,
@@ -127,7 +128,8 @@ CREATE TABLE attempts (
 ) STRICT, WITHOUT ROWID;
 
 -- Only for a success that has data or emitted steps: no row means data null and nothing emitted.
-CREATE TABLE results (step_key INTEGER PRIMARY KEY, data TEXT NOT NULL, emitted TEXT NOT NULL) STRICT;
+-- The data comes last, since it may be large, and who looks only at the rest need not read it.
+CREATE TABLE results (step_key INTEGER PRIMARY KEY, emitted TEXT NOT NULL, data TEXT NOT NULL) STRICT;
 
 CREATE TABLE checkpoints (step_key INTEGER PRIMARY KEY, data TEXT NOT NULL) STRICT;
 
