@@ -1,27 +1,36 @@
-"""The same durable work by hand: one sqlite3 connection, batches of 32, the schema and indexes of the store.
+"""The same durable work by hand: the store's own schema and statements on one connection, in batches of 32.
 
-Claim, attempt, completion, result, dependents and counters of every step, as plain statements without any of
-the decisions around them: what a program could reach that did nothing else.
+Claim, attempt, completion, result, dependents, counters and turns of every step, with tokens as long as the
+store's and its log copied back as often: what a program could reach that did nothing else. It asks for what
+a worker has to read, and for nothing that is there to decide: no fence, no limits, no rates, no dates.
 """
 
+import json
+import secrets
 import sqlite3
 import time
 from pathlib import Path
 
+from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
 from trio_workflow.store.sqlite.opening import open_file
+from trio_workflow.store.sqlite.statements import SQL
 
 BATCH = 32
+WORKER = {"worker_id": "bench-1234", "expires_at": 2}
 
 
 def drain_by_hand(folder: Path, steps: int, synchronous: str) -> float:
     """Steps per second."""
-    conn = open_file(str(folder / "raw.db"), synchronous)
+    path = str(folder / "raw.db")
+    conn = open_file(path, synchronous)
+    log = LogCheckpoint(path, conn)
     try:
         _fill(conn, steps)
         started = time.perf_counter()
-        _drain(conn, steps)
+        _drain(conn, log, steps)
         return steps / (time.perf_counter() - started)
     finally:
+        log.close()
         conn.close()
 
 
@@ -47,59 +56,43 @@ def _fill(conn: sqlite3.Connection, steps: int) -> None:
     conn.execute("COMMIT")
 
 
-def _drain(conn: sqlite3.Connection, steps: int) -> None:
+def _drain(conn: sqlite3.Connection, log: LogCheckpoint, steps: int) -> None:
     held: list[int] = []
     done = 0
     while done < steps:
         conn.execute("BEGIN IMMEDIATE")
         if held:
-            _complete(conn, held)
             done += len(held)
+            _complete(conn, held)
+            _count(conn, ready=steps - done, running=0, succeeded=done)
         held = _claim(conn)
+        _count(conn, ready=steps - done - len(held), running=len(held), succeeded=done)
         conn.execute("COMMIT")
+        if log.is_due():
+            log.run()
 
 
 def _claim(conn: sqlite3.Connection) -> list[int]:
-    rows = conn.execute(
-        """
-        SELECT step_key FROM steps WHERE queue = 'q' AND kind = 'k' AND status = 'ready' AND turn IS NOT NULL
-        ORDER BY priority DESC, turn, step_key LIMIT ?
-        """,
-        (BATCH,),
-    ).fetchall()
-    keys = [key for (key,) in rows]
-    conn.executemany(
-        """
-        UPDATE steps SET status = 'running', attempt = attempt + 1, turn = NULL, worker_id = 'w', token = 't',
-          acquired_at = 1, expires_at = 2, started_at = 1, updated_at = 1 WHERE step_key = ?
-        """,
-        rows,
-    )
-    conn.executemany(
-        "INSERT INTO attempts (step_key, number, worker_id, started_at) VALUES (?, 1, 'w', 1)", rows
-    )
-    conn.execute(
-        "UPDATE runs SET ready = ready - ?, running = running + ?, updated_at = 1 WHERE run_key = 1",
-        (len(keys), len(keys)),
-    )
+    due = {"queue": "q", "kind": "k", "limit": BATCH}
+    keys = [row[0] for row in conn.execute(SQL["candidates"], due).fetchall()]
+    leases = {"leases": json.dumps({secrets.token_hex(16): key for key in keys})}
+    conn.execute(SQL["lease"], leases | WORKER | {"now": 1})
+    conn.execute(SQL["open_attempts"], leases)
+    conn.execute(SQL["leased_steps"], leases).fetchall()
+    conn.execute(SQL["set_queue_turn"], {"queue": "q", "turn": max(keys, default=0), "tat": None})
     return keys
 
 
 def _complete(conn: sqlite3.Connection, keys: list[int]) -> None:
-    rows = [(key,) for key in keys]
-    conn.executemany(
-        "UPDATE steps SET status = 'succeeded', worker_id = NULL, token = NULL, acquired_at = NULL, "
-        "expires_at = NULL, finished_at = 3, updated_at = 3 "
-        "WHERE step_key = ? AND status = 'running' AND token = 't'",
-        rows,
-    )
-    conn.executemany(
-        "UPDATE attempts SET finished_at = 3, outcome = 'succeeded' WHERE step_key = ? AND number = 1", rows
-    )
-    conn.executemany("INSERT INTO results (step_key, data, emitted) VALUES (?, '1', '[]')", rows)
-    for key in keys:
-        conn.execute("SELECT step_key FROM dependencies WHERE needs_key = ?", (key,)).fetchall()
-    conn.execute(
-        "UPDATE runs SET running = running - ?, succeeded = succeeded + ?, updated_at = 3 WHERE run_key = 1",
-        (len(keys), len(keys)),
-    )
+    ended = {"keys": json.dumps(keys), "now": 3}
+    conn.execute(SQL["succeed"], ended)
+    conn.execute(SQL["close_succeeded_attempts"], ended)
+    conn.executemany(SQL["insert_result"], [(key, "1", "[]") for key in keys])
+    conn.execute(SQL["unblocked"], {"keys": ended["keys"]}).fetchall()
+
+
+def _count(conn: sqlite3.Connection, **counts: int) -> None:
+    plain = dict.fromkeys(("pending", "failed", "canceled", "excused", "started_at"), 0)
+    is_over = counts["succeeded"] and not counts["ready"] + counts["running"]
+    row = {"run_key": 1, "turns": '{"q":1}', "status": "succeeded" if is_over else "running", "now": 3}
+    conn.execute(SQL["store_tally"], plain | counts | row | {"finished_at": 3 if is_over else None})
