@@ -19,6 +19,9 @@ from trio_workflow.runtime.registry import Registry
 from trio_workflow.runtime.user_code import call
 from trio_workflow.source import SOURCE
 
+UNLIMITED = nullcontext()
+"""Stands in for a timeout's scope: it keeps no state, so that one does for all."""
+
 
 @attrs.frozen
 class Ended:
@@ -32,7 +35,7 @@ async def run_attempt(holding: Holding, context: StepContext, registry: Registry
     """Run the executor of a claimed step."""
     timeout = holding.claim.timeout
     deadline = math.inf if timeout is None else trio.current_time() + timeout
-    limit = nullcontext() if timeout is None else trio.CancelScope(deadline=deadline)
+    limit = UNLIMITED if timeout is None else trio.CancelScope(deadline=deadline)
     raised: BaseException | None = None
     has_run_out = False
     try:
@@ -45,7 +48,7 @@ async def run_attempt(holding: Holding, context: StepContext, registry: Registry
     except BaseException as error:  # also a Cancelled that user code carried here from elsewhere
         raised = error
     # By the clock, not by the scope: one that blocks past its deadline is never told of it.
-    timed_out = trio.current_time() >= deadline
+    timed_out = timeout is not None and trio.current_time() >= deadline
     holding.is_done = True
     context.close()
     interrupt = None if raised is None else _interrupt_in(raised)
@@ -55,7 +58,7 @@ async def run_attempt(holding: Holding, context: StepContext, registry: Registry
         return Ended(_outcome_of(holding.reason, max_lost))
     if holding.scope.cancelled_caught or has_run_out:
         return Ended(LeaseLost(max_lost))
-    if timed_out and timeout is not None:
+    if timeout is not None and timed_out:
         return Ended(Failed(timeout_failure(timeout), timed_out=True, roll=SOURCE.roll()))
     if raised is not None:
         return Ended(Failed(failure_of(raised), roll=SOURCE.roll()))

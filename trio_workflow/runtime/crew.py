@@ -5,7 +5,7 @@ store. Outcomes stay in memory while the store cannot be written, and are offere
 """
 
 from collections.abc import Callable, Collection, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import trio
 
@@ -67,19 +67,16 @@ class Crew:
     @trio.lowlevel.enable_ki_protection
     async def _attempt(self, holding: Holding) -> None:
         """A mistake of ours in it ends the engine, not this task alone: somebody waits for its outcome."""
+        engine, claim = self._engine, holding.claim
         try:
-            await self._run(holding)
+            context = StepContext(claim, StepServices(engine, holding), engine.limits)
+            self._contexts[claim.token] = context
+            POINTS.reach(Point.START, holding)
+            ended = await run_attempt(holding, context, engine.registry, engine.config.max_lost_leases)
+            self._hand_in(holding, ended)
         except Exception as error:
             self._leave_slot(holding)
             self._engine.crash_from(error)
-
-    async def _run(self, holding: Holding) -> None:
-        engine, claim = self._engine, holding.claim
-        context = StepContext(claim, StepServices(engine, holding), engine.limits)
-        self._contexts[claim.token] = context
-        POINTS.reach(Point.START, holding)
-        ended = await run_attempt(holding, context, engine.registry, engine.config.max_lost_leases)
-        self._hand_in(holding, ended)
 
     def _hand_in(self, holding: Holding, ended: Ended) -> None:
         """User code has returned: its slot is free, and its outcome waits to be stored."""
@@ -133,5 +130,4 @@ class Crew:
     def settle(self, tokens: Collection[str]) -> None:
         """Outcomes under these tokens were stored, or refused as stale: they are out of hand."""
         for token in tokens:
-            with suppress(KeyError):
-                del self.holdings[token]
+            self.holdings.pop(token, None)

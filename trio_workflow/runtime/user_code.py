@@ -27,6 +27,8 @@ async def call(executor: Executor[..., Any], context: StepContext) -> None:
         value = await _interruptible(function.call, context, *args)
     else:
         value = await _in_thread(function.call, context, *args)
+    if value is None:
+        return
     if inspect.iscoroutine(value):
         value.close()
         raise OutputError(
@@ -34,8 +36,7 @@ async def call(executor: Executor[..., Any], context: StepContext) -> None:
             "the executor returned a coroutine that nobody awaited: await it (a `def` executor does that "
             "with trio.from_thread.run)",
         )
-    if value is not None:
-        context.result(value)
+    context.result(value)
 
 
 def _input(context: StepContext, input_type: Any) -> Any:
