@@ -20,6 +20,7 @@ async def test_a_claim_leases_a_step_and_starts_its_run(bench: Bench) -> None:
     assert (claim.step.lease.worker_id, claim.step.lease.token) == ("me", claim.token)
     assert claim.expires_at == claim.started_at + LEASE
     assert [move.queue_wait for move in answer.changes.steps] == [2.0]
+    assert claim.step == await bench.store.reads.step("r", "a")
     assert [(move.run_id, move.status) for move in answer.changes.runs] == [("r", RunStatus.RUNNING)]
     assert await bench.is_sound()
 

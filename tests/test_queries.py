@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from trio_workflow.store.sqlite.opening import open_file
+from trio_workflow.store.sqlite.rows import HeldRow, LeasedRow
 from trio_workflow.store.sqlite.statements import SQL
 
 SMALL = {"j", "o", "w", "queues", "trash"}
@@ -71,3 +72,16 @@ def test_exemptions_name_statements_that_are_there() -> None:
 def test_the_checks_are_statements_too(conn: sqlite3.Connection) -> None:
     for name in set(SQL) - HELD:
         assert plan(conn, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [("fence", HeldRow._fields), ("expired", HeldRow._fields), ("leased_steps", LeasedRow._fields)],
+)
+def test_columns_stand_in_the_order_of_the_rows_they_are_read_as(
+    conn: sqlite3.Connection, name: str, fields: tuple[str, ...]
+) -> None:
+    sql = SQL[name]
+    params = {"leases": "{}", "queue": "", "now": 0, "limit": 0}
+    columns = [column[0] for column in conn.execute(sql, params).description]
+    assert tuple(columns[: len(fields)]) == fields

@@ -2,7 +2,7 @@
 
 import json
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from trio_workflow.model.artifact import ArtifactRef
 from trio_workflow.model.outcome import ArtifactWrite, Failure
@@ -23,6 +23,47 @@ from trio_workflow.model.times import seconds_or_none, to_datetime, to_datetime_
 
 _ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 Row = Any  # a sqlite3.Row; its columns are read by name
+
+
+class HeldRow(NamedTuple):
+    """A running step under its lease: the columns of `fence` and `expired`, in their order."""
+
+    step_key: int
+    run_key: int
+    id: str
+    package: str
+    kind: str
+    queue: str
+    attempt: int
+    charged: int
+    lost: int
+    allow_failure: int
+    retry: str
+    token: str
+    worker_id: str
+
+
+class LeasedRow(NamedTuple):
+    """What a claim tells of a step at once: the first columns of `leased_steps`, in their order."""
+
+    step_key: int
+    run_key: int
+    run_id: str
+    id: str
+    package: str
+    kind: str
+    queue: str
+    attempt: int
+    timeout: int | None
+    ready_at: int
+    token: str
+    expires_at: int
+    input: str
+    saved: str | None
+
+    @classmethod
+    def of(cls, row: Row) -> "LeasedRow":
+        return cls._make(row[: len(cls._fields)])
 
 
 def to_json(value: object) -> str:

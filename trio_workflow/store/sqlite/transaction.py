@@ -46,12 +46,6 @@ class Tx:
     def all(self, name: str, params: Params = ()) -> list[Any]:
         return self.conn.execute(SQL[name], params).fetchall()
 
-    def dicts(self, name: str, params: Params = ()) -> list[dict[str, Any]]:
-        """For rows of which many columns are read: a sqlite3.Row searches its names for each."""
-        rows = self.conn.execute(SQL[name], params).fetchall()
-        names: list[str] = rows[0].keys() if rows else []
-        return [dict(zip(names, row, strict=True)) for row in rows]
-
 
 @attrs.define
 class RunEntry:

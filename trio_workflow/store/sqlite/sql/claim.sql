@@ -40,8 +40,11 @@ SELECT s.step_key, s.attempt, s.worker_id, s.acquired_at
 FROM json_each(:leases) j CROSS JOIN steps s ON s.step_key = j.value
 
 -- name: leased_steps
-SELECT s.*, r.id AS run_id, coalesce(i.input, 'null') AS input, coalesce(i.depends_on, '[]') AS depends_on,
-  c.data AS saved
+SELECT s.step_key, s.run_key, r.id AS run_id, s.id, s.package, s.kind, s.queue, s.attempt, s.timeout, s.ready_at,
+  s.token, s.expires_at, coalesce(i.input, 'null') AS input, c.data AS saved,
+  s.parent_id, s.dedup_key, coalesce(i.depends_on, '[]') AS depends_on, s.retry, s.metadata, s.priority,
+  s.allow_failure, s.status, s.created_at, s.updated_at, s.started_at, s.finished_at, s.worker_id, s.acquired_at,
+  s.progress, s.error, s.canceled_by
 FROM json_each(:leases) j CROSS JOIN steps s ON s.step_key = j.value CROSS JOIN runs r ON r.run_key = s.run_key
 LEFT JOIN step_inputs i ON i.step_key = s.step_key LEFT JOIN checkpoints c ON c.step_key = s.step_key
 
@@ -50,7 +53,7 @@ SELECT r.*, coalesce(i.input, 'null') AS input
 FROM json_each(:keys) j CROSS JOIN runs r ON r.run_key = j.value LEFT JOIN run_inputs i USING (run_key)
 
 -- name: expired
-SELECT step_key, run_key, id, package, kind, queue, attempt, charged, lost, token, allow_failure, worker_id, retry
+SELECT step_key, run_key, id, package, kind, queue, attempt, charged, lost, allow_failure, retry, token, worker_id
 FROM steps INDEXED BY steps_leased WHERE status = 'running' AND queue = :queue AND expires_at <= :now
 ORDER BY expires_at LIMIT :limit
 

@@ -17,7 +17,7 @@ from trio_workflow.model.changes import Claim, ClaimAnswer, ClaimRequest, StepMo
 from trio_workflow.model.status import StepStatus
 from trio_workflow.model.times import seconds_or_none
 from trio_workflow.rules.transitions import StepEvent
-from trio_workflow.store.sqlite.rows import run_of, step_of, to_json
+from trio_workflow.store.sqlite.rows import LeasedRow, run_of, step_of, to_json
 from trio_workflow.store.sqlite.transaction import Book, Tx
 from trio_workflow.store.sqlite.verbs.expire import Leased, expire
 from trio_workflow.store.sqlite.verbs.hall import Candidate, Hall
@@ -66,8 +66,8 @@ def fall_due(book: Book) -> None:
 
 def _lease(
     book: Book, request: ClaimRequest, chosen: Mapping[str, list[Candidate]], new_token: Callable[[], str]
-) -> list[Any]:
-    """Lease these steps; answers their rows."""
+) -> list[tuple[LeasedRow, Any]]:
+    """Lease these steps; answers of each what a claim tells at once, and its whole row."""
     tx = book.tx
     leases = {"leases": to_json({new_token(): step.step_key for steps in chosen.values() for step in steps})}
     tx.run(
@@ -75,34 +75,34 @@ def _lease(
         leases | {"now": tx.now, "worker_id": request.worker_id, "expires_at": tx.now + request.lease},
     )
     tx.run("open_attempts", leases)
-    rows = tx.dicts("leased_steps", leases)
-    for run_key, count in Counter(row["run_key"] for row in rows).items():
+    rows = [(LeasedRow.of(row), row) for row in tx.all("leased_steps", leases)]
+    for run_key, count in Counter(step.run_key for step, _ in rows).items():
         book.start(run_key)
         book.move(run_key, StepStatus.READY, StepEvent.CLAIM, count)
-    book.steps.extend(_leased_move(row, tx.now) for row in rows)
+    book.steps.extend(_leased_move(step, tx.now) for step, _ in rows)
     return rows
 
 
-def _claims(tx: Tx, rows: list[Any]) -> tuple[Claim, ...]:
-    run_keys = sorted({row["run_key"] for row in rows})
+def _claims(tx: Tx, rows: list[tuple[LeasedRow, Any]]) -> tuple[Claim, ...]:
+    run_keys = sorted({step.run_key for step, _ in rows})
     runs = {row["run_key"]: run_of(row) for row in tx.all("runs_by_key", {"keys": to_json(run_keys)})}
     return tuple(
         Claim(
-            step_key=row["step_key"],
-            token=row["token"],
-            step_id=row["id"],
-            kind=row["kind"],
-            queue=row["queue"],
-            attempt=row["attempt"],
-            input=row["input"],
-            timeout=seconds_or_none(row["timeout"]),
-            run=runs[row["run_key"]],
+            step_key=step.step_key,
+            token=step.token,
+            step_id=step.id,
+            kind=step.kind,
+            queue=step.queue,
+            attempt=step.attempt,
+            input=step.input,
+            timeout=seconds_or_none(step.timeout),
+            run=runs[step.run_key],
             started_at=tx.now,
-            expires_at=row["expires_at"],
-            saved=row["saved"],
+            expires_at=step.expires_at,
+            saved=step.saved,
             read_step=partial(step_of, row),
         )
-        for row in rows
+        for step, row in rows
     )
 
 
@@ -112,16 +112,16 @@ def _expiries(tx: Tx, request: ClaimRequest, leased: Mapping[str, Leased]) -> It
         yield lease.first_expiry if lease.first_expiry > tx.now else tx.now + request.lease // 12
 
 
-def _leased_move(row: Any, now: int) -> StepMove:
+def _leased_move(step: LeasedRow, now: int) -> StepMove:
     return StepMove(
-        run_id=row["run_id"],
-        step_id=row["id"],
-        package=row["package"],
-        queue=row["queue"],
-        kind=row["kind"],
-        attempt=row["attempt"],
-        status=StepStatus.RUNNING,
-        queue_wait=max(0, now - row["ready_at"]) / 1_000_000,
+        step.run_id,
+        step.id,
+        step.package,
+        step.queue,
+        step.kind,
+        step.attempt,
+        StepStatus.RUNNING,
+        queue_wait=max(0, now - step.ready_at) / 1_000_000,
     )
 
 

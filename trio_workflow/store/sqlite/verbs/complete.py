@@ -18,7 +18,7 @@ from trio_workflow.rules.graph import resolve
 from trio_workflow.rules.retry import after_failure
 from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.protocol import Completed
-from trio_workflow.store.sqlite.rows import artifact_row, error_text, policy_of, to_json
+from trio_workflow.store.sqlite.rows import HeldRow, artifact_row, error_text, policy_of, to_json
 from trio_workflow.store.sqlite.transaction import Book, Tx
 from trio_workflow.store.sqlite.verbs.again import ready_again
 from trio_workflow.store.sqlite.verbs.create import add_steps, known_steps
@@ -26,10 +26,11 @@ from trio_workflow.store.sqlite.verbs.expire import take_back
 from trio_workflow.store.sqlite.verbs.settle import settle
 
 
-def fence(tx: Tx, leases: Sequence[tuple[int, str]]) -> dict[str, Any]:
+def fence(tx: Tx, leases: Sequence[tuple[int, str]]) -> dict[str, HeldRow]:
     """The rows that are running under the given tokens, by token: the only ones an attempt may write to."""
     by_token = {token: step_key for step_key, token in leases}
-    return {row["token"]: row for row in tx.dicts("fence", {"leases": to_json(by_token)})}
+    rows = map(HeldRow._make, tx.all("fence", {"leases": to_json(by_token)}))
+    return {row.token: row for row in rows}
 
 
 def renew(tx: Tx, renewals: Sequence[Renewal], lease: int) -> frozenset[str]:
@@ -69,14 +70,14 @@ def complete(tx: Tx, completions: Sequence[Completion]) -> Completed:
                 _release(book, ending, row)
             case LeaseLost(max_lost):
                 if not take_back(book, row, max_lost):
-                    ending.dead[row["step_key"]] = row["id"]
-                ending.outcomes[row["token"]] = AttemptOutcome.LEASE_LOST
+                    ending.dead[row.step_key] = row.id
+                ending.outcomes[row.token] = AttemptOutcome.LEASE_LOST
     ending.write(book)
     settle(book, met=ending.met, dead=ending.dead)
     return Completed(book.close(), ending.outcomes)
 
 
-def _store_children(book: Book, row: Any, outcome: Outcome) -> tuple[Outcome, list[str]]:
+def _store_children(book: Book, row: HeldRow, outcome: Outcome) -> tuple[Outcome, list[str]]:
     """Store what a success emitted; answers the outcome that then holds, and the ids that were stored.
 
     Children are stored while every step of the batch still counts as running. What they depend on among
@@ -84,12 +85,12 @@ def _store_children(book: Book, row: Any, outcome: Outcome) -> tuple[Outcome, li
     """
     if not isinstance(outcome, Success) or not outcome.emitted:
         return outcome, []
-    known, steps = known_steps(book.tx, row["run_key"], outcome.emitted)
+    known, steps = known_steps(book.tx, row.run_key, outcome.emitted)
     try:
         graph = resolve(outcome.emitted, known)
     except GraphError as error:
         return Failed(Failure(code="invalid_graph", message=str(error))), []
-    add_steps(book, row["run_key"], graph, steps)
+    add_steps(book, row.run_key, graph, steps)
     return outcome, [spec.id for spec in graph.steps]
 
 
@@ -109,9 +110,9 @@ class _Ending:
     records: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
     artifacts: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
 
-    def close_attempt(self, book: Book, row: Any, outcome: AttemptOutcome, error: str | None) -> None:
-        self.outcomes[row["token"]] = outcome
-        self.attempts.append((book.tx.now, outcome, error, row["step_key"], row["attempt"]))
+    def close_attempt(self, book: Book, row: HeldRow, outcome: AttemptOutcome, error: str | None) -> None:
+        self.outcomes[row.token] = outcome
+        self.attempts.append((book.tx.now, outcome, error, row.step_key, row.attempt))
 
     def write(self, book: Book) -> None:
         tx = book.tx
@@ -131,11 +132,11 @@ class _Ending:
                 tx.many(name, rows)
 
 
-def _succeed(book: Book, ending: _Ending, row: Any, success: Success, emitted: list[str]) -> None:
-    run_key, step_key = row["run_key"], row["step_key"]
+def _succeed(book: Book, ending: _Ending, row: HeldRow, success: Success, emitted: list[str]) -> None:
+    run_key, step_key = row.run_key, row.step_key
     ending.met.append(step_key)
     ending.successes[run_key] += 1
-    ending.outcomes[row["token"]] = AttemptOutcome.SUCCEEDED
+    ending.outcomes[row.token] = AttemptOutcome.SUCCEEDED
     _note(book, row, StepStatus.SUCCEEDED, AttemptOutcome.SUCCEEDED)
     if success.data != "null" or emitted:
         ending.results.append((step_key, success.data, to_json(emitted) if emitted else "[]"))
@@ -143,19 +144,19 @@ def _succeed(book: Book, ending: _Ending, row: Any, success: Success, emitted: l
     ending.artifacts.extend(artifact_row(run_key, step_key, write) for write in success.artifacts)
 
 
-def _fail(book: Book, ending: _Ending, row: Any, failed: Failed) -> None:
-    tx, run_key, step_key = book.tx, row["run_key"], row["step_key"]
+def _fail(book: Book, ending: _Ending, row: HeldRow, failed: Failed) -> None:
+    tx, run_key, step_key = book.tx, row.run_key, row.step_key
     error = error_text(failed.failure, tx.now)
-    again = after_failure(policy_of(row["retry"]), row["charged"], failed)
-    changes = {"step_key": step_key, "error": error, "charged": row["charged"] + 1, "lost": row["lost"]}
+    again = after_failure(policy_of(row.retry), row.charged, failed)
+    changes = {"step_key": step_key, "error": error, "charged": row.charged + 1, "lost": row.lost}
     if again is None:
         tx.run("fail", changes | {"now": tx.now})
-        excused = bool(row["allow_failure"])
+        excused = bool(row.allow_failure)
         status = book.move(run_key, StepStatus.RUNNING, StepEvent.FAIL, excused=excused)
-        ending.dead[step_key] = row["id"]
+        ending.dead[step_key] = row.id
         outcome = AttemptOutcome.FAILED
     else:
-        ready_again(book, row, changes, again.delay)
+        ready_again(book, run_key, row.queue, changes, again.delay)
         status = book.move(run_key, StepStatus.RUNNING, StepEvent.RETRY)
         outcome = AttemptOutcome.RETRIED
     outcome = AttemptOutcome.TIMEOUT if failed.timed_out else outcome
@@ -163,27 +164,27 @@ def _fail(book: Book, ending: _Ending, row: Any, failed: Failed) -> None:
     ending.close_attempt(book, row, outcome, error)
 
 
-def _release(book: Book, ending: _Ending, row: Any) -> None:
-    charges = {"charged": row["charged"], "lost": row["lost"]}
-    ready_again(book, row, {"step_key": row["step_key"], "error": None, **charges}, 0)
-    status = book.move(row["run_key"], StepStatus.RUNNING, StepEvent.RELEASE)
+def _release(book: Book, ending: _Ending, row: HeldRow) -> None:
+    charges = {"charged": row.charged, "lost": row.lost}
+    ready_again(book, row.run_key, row.queue, {"step_key": row.step_key, "error": None, **charges}, 0)
+    status = book.move(row.run_key, StepStatus.RUNNING, StepEvent.RELEASE)
     _note(book, row, status, AttemptOutcome.RELEASED)
     ending.close_attempt(book, row, AttemptOutcome.RELEASED, None)
 
 
 def _note(
-    book: Book, row: Any, status: StepStatus, outcome: AttemptOutcome, failure: Failure | None = None
+    book: Book, row: HeldRow, status: StepStatus, outcome: AttemptOutcome, failure: Failure | None = None
 ) -> None:
     book.steps.append(
         StepMove(
-            run_id=book.run(row["run_key"]).id,
-            step_id=row["id"],
-            package=row["package"],
-            queue=row["queue"],
-            kind=row["kind"],
-            attempt=row["attempt"],
-            status=status,
-            outcome=outcome,
-            failure=failure,
+            book.run(row.run_key).id,
+            row.id,
+            row.package,
+            row.queue,
+            row.kind,
+            row.attempt,
+            status,
+            outcome,
+            failure,
         )
     )

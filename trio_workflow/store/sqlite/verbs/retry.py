@@ -54,7 +54,7 @@ def _reopen(tx: Tx, rows: list[Any]) -> Changes:
     changed: list[int] = []
     for row in rows:
         fresh = {"step_key": row["step_key"], "error": None, "charged": 0, "lost": 0}
-        ready_again(book, row, fresh, 0)
+        ready_again(book, row["run_key"], row["queue"], fresh, 0)
         excused = bool(row["allow_failure"])
         book.move(row["run_key"], StepStatus.FAILED, StepEvent.REOPEN, excused=excused)
         _unmeet(tx, row["step_key"])
