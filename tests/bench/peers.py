@@ -2,8 +2,8 @@
 
 The peers are no dependencies of this project. Install them into an environment of their own:
 
-    python3 -m venv peers && peers/bin/pip install -e . dbos huey
-    peers/bin/python -m tests.bench.peers
+    python3 -m venv .venv-peers && .venv-peers/bin/pip install -e . dbos huey
+    .venv-peers/bin/python -m tests.bench.peers
 
 Every measurement is a process of its own with a folder of its own, started as
 `python -m tests.bench.peers SYSTEM WORK WAY --steps N`, which prints one line of JSON. Rounds are
