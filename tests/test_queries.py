@@ -27,7 +27,7 @@ SCANS = {
 }
 SORTS = {
     "wake": "counts by dependent, of what just ended",
-    "unblocked": "counts by dependent, of what just ended; in the order of steps, as they take their turns",
+    "dependents": "counts by dependent, of what just ended; in the order of steps, as they take their turns",
     "blocked": "the dependents of what just failed, in the order of steps",
     "unmeet": "counts by dependent, of what an operator retries",
     "canceled_dependents": "the dependents of what an operator retries",

@@ -88,7 +88,7 @@ def _complete(conn: sqlite3.Connection, keys: list[int]) -> None:
     conn.execute(SQL["succeed"], ended)
     conn.execute(SQL["close_succeeded_attempts"], ended)
     conn.executemany(SQL["insert_result"], [(key, "1", "[]") for key in keys])
-    conn.execute(SQL["unblocked"], {"keys": ended["keys"]}).fetchall()
+    conn.execute(SQL["dependents"], {"keys": ended["keys"]}).fetchall()
 
 
 def _count(conn: sqlite3.Connection, **counts: int) -> None:

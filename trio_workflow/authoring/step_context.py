@@ -79,7 +79,7 @@ class StepContext:
     @property
     def run_id(self) -> str:
         """The run's id."""
-        return self._claim.run.id
+        return self._claim.run_id
 
     @property
     def kind(self) -> str:

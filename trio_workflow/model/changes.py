@@ -57,8 +57,8 @@ class Changes:
 class Claim:
     """A step now leased to this process. expires_at: microseconds, the lease's first expiry.
 
-    What every attempt needs of its step stands here; the whole of it is read from its row when it is first
-    asked for, since few executors ask and it costs more than the rest of a claim.
+    What every attempt needs stands here. The whole step and its run are read from their rows when they are
+    first asked for: few executors ask, and that costs more than the rest of a claim.
     """
 
     step_key: int
@@ -69,16 +69,22 @@ class Claim:
     attempt: int
     input: str
     timeout: float | None
-    run: WorkflowRun
+    run_id: str
     started_at: int
     expires_at: int
     saved: str | None = None
     read_step: Callable[[], Step] = attrs.field(eq=False, repr=False)
+    read_run: Callable[[], WorkflowRun] = attrs.field(eq=False, repr=False)
 
     @cached_property
     def step(self) -> Step:
         """The step, as it was when the claim was made."""
         return self.read_step()
+
+    @property
+    def run(self) -> WorkflowRun:
+        """The run, as it was when the claim was made."""
+        return self.read_run()
 
 
 @attrs.frozen(kw_only=True)

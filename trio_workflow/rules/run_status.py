@@ -18,7 +18,8 @@ class Tally:
     excused: int = 0
 
     def add(self, status: StepStatus, by: int) -> None:
-        setattr(self, status.value, getattr(self, status.value) + by)
+        name = status.value
+        setattr(self, name, getattr(self, name) + by)
 
     @property
     def open(self) -> int:

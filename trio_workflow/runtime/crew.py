@@ -62,7 +62,7 @@ class Crew:
         self.running += 1
         if self.running == 1:
             self.at_rest.value = False
-        self._nursery.start_soon(self._attempt, holding, name=f"step {claim.run.id}/{claim.step_id}")
+        self._nursery.start_soon(self._attempt, holding, name=f"step {claim.run_id}/{claim.step_id}")
 
     @trio.lowlevel.enable_ki_protection
     async def _attempt(self, holding: Holding) -> None:

@@ -37,7 +37,7 @@ class Holding:
         self.scope = trio.CancelScope(deadline=expires, shield=True)
 
     def __repr__(self) -> str:
-        return f"<Holding {self.claim.run.id}/{self.claim.step_id} reason={self.reason}>"
+        return f"<Holding {self.claim.run_id}/{self.claim.step_id} reason={self.reason}>"
 
     @property
     def token(self) -> str:

@@ -135,11 +135,12 @@ async def run_executor(
         attempt=attempt,
         input=step.input,
         timeout=step.timeout,
-        run=run,
+        run_id=run.id,
         started_at=at,
         expires_at=at + LEASE,
         saved=checkpoint,
         read_step=lambda: step,
+        read_run=lambda: run,
     )
     context = StepContext(claim, services, limits)
     holding = Holding(claim, math.inf)

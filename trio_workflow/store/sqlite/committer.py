@@ -108,12 +108,12 @@ class Committer:
     def _begin(self) -> bool:
         """Take the write lock; False if another connection holds it."""
         try:
-            # Jittered, so that processes that wait for each other do not do so in step.
             POINTS.reach(Point.LOCK, self._path)
-            self._conn.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT * 1000 * (0.5 + SOURCE.roll()))}")
             self._conn.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if is_busy(error):
+                # Jittered, so that processes that wait for each other do not do so in step.
+                self._conn.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT * 1000 * (0.5 + SOURCE.roll()))}")
                 self.rival_version = self._read_data_version()
                 return False
             raise

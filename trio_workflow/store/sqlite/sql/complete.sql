@@ -51,12 +51,12 @@ FROM (SELECT d.step_key, count(*) AS met FROM json_each(:keys) j
       CROSS JOIN dependencies d ON d.needs_key = j.value GROUP BY d.step_key) w
 WHERE steps.step_key = w.step_key AND steps.status = 'pending' AND steps.unmet > w.met
 
--- name: unblocked
-SELECT s.step_key, s.run_key, s.queue, s.delay
+-- name: dependents
+SELECT s.step_key, s.run_key, s.queue, s.delay, s.unmet - w.met AS still_unmet
 FROM (SELECT d.step_key, count(*) AS met FROM json_each(:keys) j
       CROSS JOIN dependencies d ON d.needs_key = j.value GROUP BY d.step_key) w
 CROSS JOIN steps s ON s.step_key = w.step_key
-WHERE s.status = 'pending' AND s.unmet = w.met
+WHERE s.status = 'pending'
 ORDER BY s.step_key
 
 -- name: make_ready

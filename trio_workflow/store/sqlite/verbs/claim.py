@@ -8,7 +8,7 @@ claimed now are skipped a whole (queue, kind) at a time, and delayed ones are no
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import attrs
@@ -32,14 +32,14 @@ def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimA
     refreshed = expire(book, request, leased) if request.expire else 0
     if refreshed:
         leased = _leased(tx)
-    fall_due(book)
+    next_delayed = fall_due(book)
     hall = Hall(tx, request, leased)
     chosen = hall.choose() if request.limit > 0 else {}
     rows = _lease(book, request, chosen, new_token) if chosen else []
     hall.note_starts(chosen)
     changes = book.close()
     claims = _claims(tx, rows) if rows else ()  # their runs as they are now that the steps have started
-    turns_at = _first(changes.due, tx.one("next_delayed")[0], *hall.limited.values())
+    turns_at = _first(changes.due, next_delayed, *hall.limited.values())
     return ClaimAnswer(
         claims=claims,
         refreshed=refreshed,
@@ -57,11 +57,16 @@ def _leased(tx: Tx) -> dict[str, Leased]:
     return {queue: Leased(*counts) for queue, *counts in tx.all("leased_by_queue")}
 
 
-def fall_due(book: Book) -> None:
-    """Delayed steps whose date has come get their turn."""
+def fall_due(book: Book) -> int | None:
+    """Delayed steps whose date has come get their turn; answers the next date of one that waits."""
+    first: int | None = book.tx.one("next_delayed")[0]
+    if first is None or first > book.tx.now:
+        return first
     limits = {"now": book.tx.now, "limit": PROMOTED_AT_ONCE}
     for step_key, run_key, queue in book.tx.all("delayed_due", limits):
         book.tx.run("fall_due", (book.turn(queue, run_key), step_key))
+    following: int | None = book.tx.one("next_delayed")[0]
+    return following
 
 
 def _lease(
@@ -85,7 +90,10 @@ def _lease(
 
 def _claims(tx: Tx, rows: list[tuple[LeasedRow, Any]]) -> tuple[Claim, ...]:
     run_keys = sorted({step.run_key for step, _ in rows})
-    runs = {row["run_key"]: run_of(row) for row in tx.all("runs_by_key", {"keys": to_json(run_keys)})}
+    rows_of_runs = tx.all("runs_by_key", {"keys": to_json(run_keys)})
+    runs = {
+        row["run_key"]: cache(partial(run_of, row)) for row in rows_of_runs
+    }  # one value for all its steps
     return tuple(
         Claim(
             step_key=step.step_key,
@@ -96,7 +104,8 @@ def _claims(tx: Tx, rows: list[tuple[LeasedRow, Any]]) -> tuple[Claim, ...]:
             attempt=step.attempt,
             input=step.input,
             timeout=seconds_or_none(step.timeout),
-            run=runs[step.run_key],
+            run_id=step.run_id,
+            read_run=runs[step.run_key],
             started_at=tx.now,
             expires_at=step.expires_at,
             saved=step.saved,

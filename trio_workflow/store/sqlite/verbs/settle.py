@@ -29,10 +29,12 @@ def wake(book: Book, keys: Sequence[int]) -> None:
     if not keys:
         return
     tx, now = book.tx, book.tx.now
-    params = {"keys": to_json(list(keys)), "now": now}
-    unblocked = tx.all("unblocked", {"keys": params["keys"]})
-    tx.run("wake", params)
-    for step_key, run_key, queue, delay in unblocked:
+    ended = {"keys": to_json(list(keys))}
+    dependents = tx.all("dependents", ended)
+    unblocked = [dependent for dependent in dependents if not dependent["still_unmet"]]
+    if len(unblocked) < len(dependents):
+        tx.run("wake", ended | {"now": now})
+    for step_key, run_key, queue, delay, _ in unblocked:
         ready_at, turn = book.place(queue, run_key, delay)
         book.move(run_key, StepStatus.PENDING, StepEvent.UNBLOCK)
         tx.run("make_ready", (ready_at, turn, now, step_key))
