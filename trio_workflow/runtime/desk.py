@@ -136,10 +136,9 @@ class Desk:
             queue = claim.queue
             if claim.token in revoked:  # its run was canceled between the commit and now: it must not start
                 continue
-            if not self._crew.is_accepting or not engine.slots.has_room(queue):
+            if not self._crew.is_accepting or not engine.slots.take_if_free(queue, claim.token):
                 self._crew.give_back(claim)
                 continue
-            engine.slots.take(queue, claim.token)
             self._crew.start(claim, sent + engine.config.lease_duration)
             self._started[queue] += 1
             started += 1

@@ -30,14 +30,16 @@ class Slots:
     def free_by_queue(self) -> dict[str, int]:
         return {queue: max(0, int(limiter.available_tokens)) for queue, limiter in self._queues.items()}
 
-    def has_room(self, queue: str) -> bool:
-        """Whether a step of the queue may start: its limit may have been lowered while the claim was made."""
-        return self.free > 0 and self._queues[queue].available_tokens > 0
-
-    def take(self, queue: str, borrower: object) -> None:
-        """On behalf of a claim that was made within what was free."""
-        self._queues[queue].acquire_on_behalf_of_nowait(borrower)
+    def take_if_free(self, queue: str, borrower: object) -> bool:
+        """Take a slot on behalf of a claim; False if the queue's limit was lowered while it was made."""
+        if self._taken >= self._max_workers:
+            return False
+        try:
+            self._queues[queue].acquire_on_behalf_of_nowait(borrower)
+        except trio.WouldBlock:
+            return False
         self._taken += 1
+        return True
 
     def give_back(self, queue: str, borrower: object) -> None:
         self._queues[queue].release_on_behalf_of(borrower)
