@@ -272,3 +272,32 @@ async def test_a_step_that_loses_its_lease_too_often_fails(tmp_path: Path, autoj
             await rt.retry_step(run.id, "s")  # with a fresh count
             await run.wait()
         assert await outcomes(rt, run.id) == ["lease_lost"] * 4
+
+
+@pytest.mark.parametrize(
+    ("outage", "ends"), [(20, ["succeeded"]), (40, ["lease_lost", "succeeded"])], ids=["short", "too-long"]
+)
+async def test_a_checkpoint_waits_for_the_store_as_long_as_the_lease_holds(
+    tmp_path: Path, autojump_clock: MockClock, outage: float, ends: list[str]
+) -> None:
+    switch = Switch(tmp_path)
+    is_down = trio.Event()
+
+    @executor("save")
+    async def save(step: StepContext) -> int | None:
+        if step.attempt == 1:
+            switch.is_down = True
+            is_down.set()
+        await step.save(step.attempt)
+        return step.saved(int)
+
+    async with opened(tmp_path, store=switch) as rt:
+        define(rt, save)
+        run = await rt.start_run("p")
+        async with working(rt):
+            await is_down.wait()
+            await trio.sleep(outage)
+            switch.is_down = False
+            await run.wait()
+        assert await outcomes(rt, run.id) == ends
+        assert (await ended(rt, run.id)).value() == len(ends)

@@ -31,7 +31,7 @@ from .report import table
 TIME_TO_FINISH = 90.0
 """Seconds after the last fault within which every run must have ended."""
 
-RUNS_PER_SECOND = 2.0
+RUNS_PER_SECOND = 1.2
 
 
 async def play(site: Site, disk: Disk, options: argparse.Namespace) -> list[str]:

@@ -16,11 +16,15 @@ LOOK = 0.02
 
 @attrs.define(eq=False)
 class Member:
-    """A process. wanted: how the driver told it to end, if it did; the last word counts."""
+    """A process. wanted: how the driver told it to end, if it did; the last word counts.
+
+    is_over: its end was noted. Popen also learns of an end when a signal is sent.
+    """
 
     role: str
     process: "subprocess.Popen[bytes]"
     wanted: str = ""
+    is_over: bool = False
 
     @property
     def pid(self) -> int:
@@ -90,8 +94,8 @@ class Fleet:
         return member
 
     def _has_ended(self, member: Member) -> bool:
-        is_new = member.process.returncode is None
         code = member.process.poll()
-        if code is not None and is_new:
+        if code is not None and not member.is_over:
+            member.is_over = True
             self._journal.note("exit", pid=member.pid, role=member.role, code=code, wanted=member.wanted)
         return code is not None

@@ -319,7 +319,10 @@ class StepContext:
         self._progress = output_text({"done": done, "total": total, "message": text}, "progress", 10_000)
 
     async def save(self, data: object) -> None:
-        """Store a checkpoint that a later attempt of this step can read. Raises OutputError."""
+        """Store a checkpoint that a later attempt of this step can read. Raises OutputError.
+
+        A store that is locked or full is waited for, as long as the lease holds.
+        """
         self._check_open()
         text = output_text(data, "the checkpoint", self._limits.max_payload)
         await self._services.save(text)

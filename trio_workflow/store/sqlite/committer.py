@@ -19,10 +19,10 @@ from trio_workflow.errors import RuntimeClosedError, StoreLostError, StoreUnavai
 from trio_workflow.model.changes import Changes
 from trio_workflow.points import POINTS, Point
 from trio_workflow.source import SOURCE
-from trio_workflow.store.sqlite.connections import LOCK_WAIT
-from trio_workflow.store.sqlite.faults import explain, is_busy
+from trio_workflow.store.sqlite.connections import LOCK_WAIT, connect_to_look
+from trio_workflow.store.sqlite.faults import Loss, explain, is_busy
 from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
-from trio_workflow.store.sqlite.opening import FileId, refuse_newer, schema_version
+from trio_workflow.store.sqlite.opening import FileId, missing_bytes, refuse_newer, schema_version
 from trio_workflow.store.sqlite.transaction import Tx
 
 Verb = Callable[[Tx], Any]
@@ -62,6 +62,8 @@ class Committer:
     def __init__(self, path: str, conn: sqlite3.Connection, clock: Clock) -> None:
         self._path, self._conn, self._clock = path, conn, clock
         self._file = FileId.of(path)
+        self.loss = Loss()
+        self._look = connect_to_look(path)
         self._log = LogCheckpoint(path, conn)
         self._committed: deque[Changes] = deque()
         self.rival_version = self._read_data_version()  # moves while others get the lock that we wait for
@@ -73,6 +75,7 @@ class Committer:
         try:
             if self.is_severed:
                 raise RuntimeClosedError("the workflow runtime is closed")
+            self.loss.refuse()
             self._look_at_file()
             if not any(entry.locks for entry in batch):
                 self._read_only(batch)
@@ -85,6 +88,7 @@ class Committer:
         except sqlite3.Error as error:
             self._fail_rest(batch, self._explained(error))
         except Exception as error:  # whatever it is, nobody may wait for ever
+            self.loss.note(error)
             self._fail_rest(batch, error)
         return True
 
@@ -97,13 +101,21 @@ class Committer:
     def _explained(self, error: sqlite3.Error) -> Exception:
         fault = explain(error, self._path)
         fault.__cause__ = error
+        self.loss.note(fault)
         return fault
 
     def _look_at_file(self) -> None:
         found = FileId.of(self._path)
-        if found != self._file:
-            what = "was deleted" if found is None else "was replaced by another file"
+        what = None
+        if found is None:
+            what = "was deleted"
+        elif self._file is None or found != self._file:
+            what = "was replaced by another file"
+        elif found.size < self._file.size and missing_bytes(self._path, found.size):
+            what = "was truncated"
+        if what is not None:
             raise StoreLostError(f"workflow store {self._path} {what} while the runtime was using it")
+        self._file = found
 
     def _begin(self) -> bool:
         """Take the write lock; False if another connection holds it."""
@@ -122,6 +134,7 @@ class Committer:
     def _begin_patiently(self) -> None:
         """For a batch that was taken back and can not be put in line again: the thread itself waits."""
         tries, rival = 0, self.rival_version
+        self.loss.refuse()
         while not self._begin():
             tries = tries + 1 if rival == self.rival_version else 0
             rival = self.rival_version
@@ -215,8 +228,12 @@ class Committer:
         return self._log.runs
 
     def close(self) -> None:
+        """The last connection copies the log back into the file, unless that was found lost."""
+        if self.loss.error is None:
+            self._look.close()
         self._log.close()
         self._conn.close()
+        self._look.close()
 
 
 def _ask_all(batch: Sequence[Entry], tx: Tx) -> list[list[outcome.Outcome[Any]]]:

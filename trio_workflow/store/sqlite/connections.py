@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import trio
 
 from trio_workflow.errors import RuntimeClosedError
 from trio_workflow.offload import Offload
-from trio_workflow.store.sqlite.faults import explain
+from trio_workflow.store.sqlite.faults import Loss, explain
 
 T = TypeVar("T")
 
@@ -39,11 +40,29 @@ def connect(path: str, *, synchronous: str) -> sqlite3.Connection:
     return conn
 
 
-class Readers:
-    """A few read-only connections. Each read is one short transaction: it sees one state of the store."""
+def connect_to_look(path: str) -> sqlite3.Connection:
+    """A connection that cannot write, not even when it is closed.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    The last connection to be closed copies the log back into the database and removes it. While this one
+    is open no other does so, and it cannot: a damaged database is then left as it was found.
+    """
+    conn = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    try:
+        conn.execute("PRAGMA schema_version").fetchone()  # from its first read on it holds a lock on the file
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+class Readers:
+    """A few read-only connections. Each read is one short transaction: it sees one state of the store.
+
+    loss: where a read notes that it found the database damaged.
+    """
+
+    def __init__(self, path: str, loss: Loss) -> None:
+        self._path, self._loss = path, loss
         self._idle: list[sqlite3.Connection] = []  # taken and given back by threads; list methods are atomic
         self._offload = Offload(trio.CapacityLimiter(READERS))
         self._closed = False
@@ -66,7 +85,9 @@ class Readers:
                 if self._closed:
                     self.close()
         except sqlite3.Error as error:
-            raise explain(error, self._path) from error
+            fault = explain(error, self._path)
+            self._loss.note(fault)
+            raise fault from error
 
     def _take(self) -> sqlite3.Connection:
         try:

@@ -19,6 +19,25 @@ _LOST = {
 }
 
 
+class Loss:
+    """Whether the database was found deleted, replaced or damaged, by whoever looked: a read or a write.
+
+    From then on nothing is written to it. Any thread may note or ask.
+    """
+
+    def __init__(self) -> None:
+        self.error: StoreLostError | None = None
+
+    def note(self, error: Exception) -> None:
+        if isinstance(error, StoreLostError) and self.error is None:
+            self.error = error
+
+    def refuse(self) -> None:
+        """Raise StoreLostError if the database was found lost before."""
+        if self.error is not None:
+            raise StoreLostError(str(self.error)) from self.error
+
+
 def is_busy(error: sqlite3.Error) -> bool:
     return _primary_code(error) == sqlite3.SQLITE_BUSY
 

@@ -26,13 +26,17 @@ APPLICATION_ID = 0x54574F46  # "TWOF"; `file` and others show it
 MIGRATIONS: tuple[str, ...] = (SCHEMA,)
 """MIGRATIONS[n] leads from schema version n to n + 1; a new file runs them all."""
 
+HEADER = 100
+"""Bytes of a SQLite file's header."""
+
 
 @attrs.frozen
 class FileId:
-    """Which file a path led to: another one under the same name is not ours."""
+    """Which file a path led to: another one under the same name is not ours. size: bytes it had then."""
 
     device: int
     inode: int
+    size: int = attrs.field(eq=False)
 
     @classmethod
     def of(cls, path: str) -> "FileId | None":
@@ -40,7 +44,7 @@ class FileId:
             found = os.stat(path)
         except OSError:
             return None
-        return cls(found.st_dev, found.st_ino)
+        return cls(found.st_dev, found.st_ino, found.st_size)
 
 
 def open_file(path: str, synchronous: str, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connection:
@@ -114,28 +118,43 @@ def _refuse_unfit(path: str, newest: int) -> None:
         raise StoreError(
             f"workflow store {path} is an empty file: remove it, and the runtime will make a new store"
         )
-    with Path(path).open("rb") as file:
-        header = file.read(100)
-    _refuse_header(path, header, status.st_size, newest)
+    _refuse_header(path, _header(path), status.st_size, newest)
 
 
 def _refuse_header(path: str, header: bytes, size: int, newest: int) -> None:
-    """The header of a SQLite file (sqlite.org/fileformat2.html, 1.3); numbers are big-endian."""
-
-    def number(offset: int, length: int = 4) -> int:
-        return int.from_bytes(header[offset : offset + length], "big")
-
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+    if len(header) < HEADER or not header.startswith(b"SQLite format 3\0"):
         raise StoreError(f"workflow store {path} is not a SQLite database")
-    if number(68) != APPLICATION_ID:
+    if _number(header, 68) != APPLICATION_ID:
         raise StoreError(f"workflow store {path} is a SQLite database of another program")
-    refuse_newer(path, number(60), newest)
-    page_size = 65536 if number(16, 2) == 1 else number(16, 2)
-    if number(24) == number(92) and size < number(28) * page_size:
+    refuse_newer(path, _number(header, 60), newest)
+    if missing := _missing(header, size):
         raise StoreError(
-            f"workflow store {path} is truncated: it has {size} bytes of {number(28) * page_size}; "
-            "restore a backup"
+            f"workflow store {path} is truncated: it has {size} bytes of {size + missing}; restore a backup"
         )
+
+
+def _header(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(HEADER)
+
+
+def _number(header: bytes, offset: int, length: int = 4) -> int:
+    """A field of a SQLite file's header (sqlite.org/fileformat2.html, 1.3); numbers are big-endian."""
+    return int.from_bytes(header[offset : offset + length], "big")
+
+
+def _missing(header: bytes, size: int) -> int:
+    """How many bytes a file of that size lacks by its own header."""
+    if len(header) < HEADER:
+        return HEADER - size
+    page_size = 65536 if _number(header, 16, 2) == 1 else _number(header, 16, 2)
+    is_told = _number(header, 24) == _number(header, 92)
+    return max(0, _number(header, 28) * page_size - size) if is_told else 0
+
+
+def missing_bytes(path: str, size: int) -> int:
+    """How many bytes the file at that path, of that size, lacks by its own header."""
+    return _missing(_header(path), size)
 
 
 def refuse_newer(path: str, version: int, newest: int = len(MIGRATIONS)) -> None:
