@@ -21,8 +21,9 @@ from trio_workflow.points import POINTS, Point
 from trio_workflow.source import SOURCE
 from trio_workflow.store.sqlite.connections import LOCK_WAIT, connect_to_look
 from trio_workflow.store.sqlite.faults import Loss, explain, is_busy
+from trio_workflow.store.sqlite.file_header import FileHeader
 from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
-from trio_workflow.store.sqlite.opening import FileId, missing_bytes, refuse_newer, schema_version
+from trio_workflow.store.sqlite.opening import FileId, refuse_newer, schema_version
 from trio_workflow.store.sqlite.transaction import Tx
 
 Verb = Callable[[Tx], Any]
@@ -111,7 +112,7 @@ class Committer:
             what = "was deleted"
         elif self._file is None or found != self._file:
             what = "was replaced by another file"
-        elif found.size < self._file.size and missing_bytes(self._path, found.size):
+        elif found.size < self._file.size and found.size < FileHeader.read(self._path).size:
             what = "was truncated"
         if what is not None:
             raise StoreLostError(f"workflow store {self._path} {what} while the runtime was using it")

@@ -11,23 +11,20 @@ import os
 import secrets
 import sqlite3
 import stat
-from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 
 import attrs
 
 from trio_workflow.errors import StoreError, StoreLostError
-from trio_workflow.store.sqlite.connections import connect
+from trio_workflow.store.sqlite.connections import connect, connect_to_look
 from trio_workflow.store.sqlite.faults import explain
+from trio_workflow.store.sqlite.file_header import FileHeader, is_truncated
 from trio_workflow.store.sqlite.statements import SCHEMA
 
 APPLICATION_ID = 0x54574F46  # "TWOF"; `file` and others show it
 MIGRATIONS: tuple[str, ...] = (SCHEMA,)
 """MIGRATIONS[n] leads from schema version n to n + 1; a new file runs them all."""
-
-HEADER = 100
-"""Bytes of a SQLite file's header."""
 
 
 @attrs.frozen
@@ -54,18 +51,35 @@ def open_file(path: str, synchronous: str, migrations: Sequence[str] = MIGRATION
         if not os.path.lexists(path):
             _build(path, migrations)
         _refuse_unfit(path, len(migrations))
-        conn = connect(path, synchronous=synchronous)
-        try:
-            _keep_log(conn)
-            _migrate(conn, path, migrations)
-        except BaseException:
-            conn.close()
-            raise
+        with left_alone(path):
+            conn = connect(path, synchronous=synchronous)
+            try:
+                _keep_log(conn)
+                _migrate(conn, path, migrations)
+            except BaseException:
+                conn.close()
+                raise
     except sqlite3.Error as error:
         raise explain(error, path) from error
     except OSError as error:
         raise StoreError(f"workflow store {path} cannot be opened: {error}") from error
     return conn
+
+
+@contextmanager
+def left_alone(path: str) -> Generator[None]:
+    """Should the block fail and close its connections, what is in the log stays there. Raises StoreError."""
+    log = f"{path}-wal"
+    look = None
+    try:
+        if os.path.exists(log) and os.stat(log).st_size:
+            look = connect_to_look(path)
+        yield
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    finally:
+        if look is not None:
+            look.close()
 
 
 def _keep_log(conn: sqlite3.Connection) -> None:
@@ -118,43 +132,17 @@ def _refuse_unfit(path: str, newest: int) -> None:
         raise StoreError(
             f"workflow store {path} is an empty file: remove it, and the runtime will make a new store"
         )
-    _refuse_header(path, _header(path), status.st_size, newest)
-
-
-def _refuse_header(path: str, header: bytes, size: int, newest: int) -> None:
-    if len(header) < HEADER or not header.startswith(b"SQLite format 3\0"):
+    header = FileHeader.read(path)
+    if not header.is_sqlite:
         raise StoreError(f"workflow store {path} is not a SQLite database")
-    if _number(header, 68) != APPLICATION_ID:
+    if header.application_id != APPLICATION_ID:
         raise StoreError(f"workflow store {path} is a SQLite database of another program")
-    refuse_newer(path, _number(header, 60), newest)
-    if missing := _missing(header, size):
+    refuse_newer(path, header.version, newest)
+    if is_truncated(path):
         raise StoreError(
-            f"workflow store {path} is truncated: it has {size} bytes of {size + missing}; restore a backup"
+            f"workflow store {path} is truncated: it has {os.stat(path).st_size} bytes of {header.size}; "
+            "restore a backup"
         )
-
-
-def _header(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        return file.read(HEADER)
-
-
-def _number(header: bytes, offset: int, length: int = 4) -> int:
-    """A field of a SQLite file's header (sqlite.org/fileformat2.html, 1.3); numbers are big-endian."""
-    return int.from_bytes(header[offset : offset + length], "big")
-
-
-def _missing(header: bytes, size: int) -> int:
-    """How many bytes a file of that size lacks by its own header."""
-    if len(header) < HEADER:
-        return HEADER - size
-    page_size = 65536 if _number(header, 16, 2) == 1 else _number(header, 16, 2)
-    is_told = _number(header, 24) == _number(header, 92)
-    return max(0, _number(header, 28) * page_size - size) if is_told else 0
-
-
-def missing_bytes(path: str, size: int) -> int:
-    """How many bytes the file at that path, of that size, lacks by its own header."""
-    return _missing(_header(path), size)
 
 
 def refuse_newer(path: str, version: int, newest: int = len(MIGRATIONS)) -> None:

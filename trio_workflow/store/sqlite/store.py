@@ -18,7 +18,7 @@ from trio_workflow.source import SOURCE
 from trio_workflow.store.protocol import Created, Exchanged, StoreStatistics
 from trio_workflow.store.sqlite.committer import Committer, Verb
 from trio_workflow.store.sqlite.connections import Readers
-from trio_workflow.store.sqlite.opening import open_file
+from trio_workflow.store.sqlite.opening import left_alone, open_file
 from trio_workflow.store.sqlite.reads import SQLiteReads
 from trio_workflow.store.sqlite.statements import SQL
 from trio_workflow.store.sqlite.verbs.cancel import cancel_run
@@ -131,13 +131,14 @@ async def open_store(path: str, synchronous: str, clock: Clock) -> OpenSQLiteSto
 
     def open_committer() -> Committer:
         conn = open_file(path, synchronous)
-        try:
-            latest = conn.execute(SQL["latest_time"]).fetchone()[0]
-            clock.not_before(latest or 0)
-            return Committer(path, conn, clock)
-        except BaseException:
-            conn.close()
-            raise
+        with left_alone(path):
+            try:
+                latest = conn.execute(SQL["latest_time"]).fetchone()[0]
+                clock.not_before(latest or 0)
+                return Committer(path, conn, clock)
+            except BaseException:
+                conn.close()
+                raise
 
     committer = await Offload(trio.CapacityLimiter(1)).run(open_committer)
     return OpenSQLiteStore(path, committer, Readers(path, committer.loss))
