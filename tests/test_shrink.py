@@ -144,5 +144,4 @@ async def test_deleting_gives_the_space_back(autojump_clock: object, tmp_path: P
         handle = await rt.start_run("p")
         await run_until_idle(rt)
         await (rt.delete_run(handle.id) if by == "delete_run" else rt.prune(0))
-        with closing(sqlite3.connect(path, isolation_level=None)) as conn:
-            assert conn.execute("PRAGMA page_count").fetchone()[0] < NEAR
+        assert path.stat().st_size < NEAR * PAGE

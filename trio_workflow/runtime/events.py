@@ -1,7 +1,7 @@
 """Events for those who watch. A reader that falls behind loses the oldest; it never slows a worker."""
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -21,7 +21,7 @@ class EventStream(trio.abc.ReceiveChannel[Event]):
 
     def __init__(self, buffer: int) -> None:
         self._waiting: deque[Event] = deque()
-        self._buffer = buffer
+        self.buffer = buffer
         self._readers = trio.lowlevel.ParkingLot()
         self._ended = False  # no more events come
         self._closed = False
@@ -52,11 +52,16 @@ class EventStream(trio.abc.ReceiveChannel[Event]):
         await trio.lowlevel.checkpoint()
 
     def put_nowait(self, event: Event) -> None:
-        if len(self._waiting) >= self._buffer:
+        if len(self._waiting) >= self.buffer:
             self._waiting.popleft()
             self.dropped += 1
         self._waiting.append(event)
         self._readers.unpark()
+
+    def skip(self, count: int) -> None:
+        """So many events came, and will be lost to those that follow at once, with all that wait."""
+        self.dropped += count + len(self._waiting)
+        self._waiting.clear()
 
     def end(self) -> None:
         """No more events come; those that wait can still be taken."""
@@ -95,7 +100,7 @@ class EventBoard:
         for run in changes.runs:
             if not run.status.is_final:
                 self._put(self._of_run(run, at))
-        for step in changes.steps:
+        for step in self._skip_lost(changes.steps):
             if step.outcome is AttemptOutcome.LEASE_LOST:
                 self._put(self._of_step("lease_lost", step, at))
             kind = _kind_of(step)
@@ -104,6 +109,24 @@ class EventBoard:
         for run in changes.runs:  # a run's end is told last: who waits for it has then seen all its steps end
             if run.status.is_final:
                 self._put(self._of_run(run, at))
+
+    def _skip_lost(self, steps: Sequence[StepMove]) -> Sequence[StepMove]:
+        """The moves of a commit that some stream may still tell of; the others are only counted.
+
+        A canceled run of 100,000 steps would else hold up the event loop for a second.
+        """
+        room = max(stream.buffer for stream in self._streams)
+        if len(steps) <= room:
+            return steps
+        first = len(steps)
+        while first > 0 and room > 0:
+            first -= 1
+            room -= _count_events(steps[first])
+        lost = sum(map(_count_events, steps[:first]))
+        if lost:
+            for stream in self._streams:
+                stream.skip(lost)
+        return steps[first:]
 
     def note(
         self, kind: EventKind, message: str, *, queue: str | None = None, step_kind: str | None = None
@@ -153,6 +176,10 @@ class EventBoard:
             message="" if step.failure is None else step.failure.message,
             error=None if step.failure is None else step_error(step.failure, at),
         )
+
+
+def _count_events(step: StepMove) -> int:
+    return (step.outcome is AttemptOutcome.LEASE_LOST) + (_kind_of(step) is not None)
 
 
 def _kind_of(step: StepMove) -> EventKind | None:

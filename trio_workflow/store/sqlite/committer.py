@@ -224,6 +224,10 @@ class Committer:
             taken.append(self._committed.popleft())
         return taken
 
+    def ask_for_checkpoint(self) -> None:
+        """A verb's wish: after its commit the log is copied back."""
+        self._log.ask()
+
     @property
     def checkpoints(self) -> int:
         return self._log.runs

@@ -23,13 +23,19 @@ class LogCheckpoint:
         self._path, self._writer = path, writer
         self._lock = connect(path, synchronous="NORMAL")
         self._bytes, self._changes = self._log_size(), writer.total_changes
+        self._is_asked_for = False
         self.runs = 0
 
     def is_due(self) -> bool:
         return (
-            self._writer.total_changes - self._changes >= LOG_CHANGES
+            self._is_asked_for
+            or self._writer.total_changes - self._changes >= LOG_CHANGES
             or self._log_size() - self._bytes >= LOG_BYTES
         )
+
+    def ask(self) -> None:
+        """One is due, whatever has changed."""
+        self._is_asked_for = True
 
     def run(self) -> None:
         """Copy what can be copied. A lock that is taken, or a reader in the way, only puts it off."""
@@ -42,6 +48,7 @@ class LogCheckpoint:
             busy, _in_log, _copied = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if not busy:
                 self._bytes, self._changes = self._log_size(), self._writer.total_changes
+                self._is_asked_for = False
                 self.runs += 1
         finally:
             self._lock.execute("ROLLBACK")

@@ -96,7 +96,7 @@ class OpenSQLiteStore:
         return await self._writer.submit(partial(sweep, artifact_keys=artifact_keys))
 
     async def shrink(self) -> bool:
-        return await self._writer.submit(shrink)
+        return await self._writer.submit(partial(shrink, at_end=self._committer.ask_for_checkpoint))
 
     def take_changes(self) -> Sequence[Changes]:
         return self._committer.take_changes()

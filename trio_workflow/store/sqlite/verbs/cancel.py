@@ -18,8 +18,9 @@ def cancel_run(tx: Tx, run_id: str) -> Changes:
     if RunStatus(head["status"]).is_final:
         return Changes()
     run_key, book = head["run_key"], Book(tx)
-    rows = tx.all("open_steps", {"run_key": run_key})
-    for row in rows:
+    keys: list[int] = []
+    for row in tx.run("open_steps", {"run_key": run_key}):
+        keys.append(row["step_key"])
         before = StepStatus(row["status"])
         status = book.move(run_key, before, StepEvent.CANCEL)
         outcome = AttemptOutcome.CANCELED if before is StepStatus.RUNNING else None
@@ -31,6 +32,6 @@ def cancel_run(tx: Tx, run_id: str) -> Changes:
                 run_id, row["id"], row["package"], row["queue"], row["kind"], row["attempt"], status, outcome
             )
         )
-    tx.many("cancel_step", ((None, tx.now, tx.now, row["step_key"]) for row in rows))
+    tx.many("cancel_step", ((None, tx.now, tx.now, step_key) for step_key in keys))
     book.run(run_key).canceled = True
     return book.close()

@@ -86,8 +86,9 @@ class KnownStep:
 
 def known_steps(tx: Tx, run_key: int, specs: Sequence[StepSpec]) -> tuple[Known, dict[str, KnownStep]]:
     """What the specs can touch of the stored run: by the ids and dedup keys they name, not by its size."""
-    ids = {spec.id for spec in specs} | {d.step_id for spec in specs for d in spec.depends_on}
-    keys = {spec.dedup_key for spec in specs if spec.dedup_key}
+    ids = dict.fromkeys(spec.id for spec in specs)
+    ids |= dict.fromkeys(d.step_id for spec in specs for d in spec.depends_on)
+    keys = dict.fromkeys(spec.dedup_key for spec in specs if spec.dedup_key)
     steps: dict[str, KnownStep] = {}
 
     def note(row: Any) -> str:
@@ -95,9 +96,9 @@ def known_steps(tx: Tx, run_key: int, specs: Sequence[StepSpec]) -> tuple[Known,
         steps[real_id] = KnownStep(row["step_key"], StepStatus(row["status"]), row["canceled_by"] or real_id)
         return real_id
 
-    by_id = {"ids": to_json(sorted(ids)), "run_key": run_key}
+    by_id = {"ids": to_json(list(ids)), "run_key": run_key}
     taken = {row["id"]: note(row) for name in ("known_aliases", "known_ids") for row in tx.all(name, by_id)}
-    by_key = {"keys": to_json(sorted(keys)), "run_key": run_key}
+    by_key = {"keys": to_json(list(keys)), "run_key": run_key}
     used = {row["dedup_key"]: note(row) for row in tx.all("known_dedup_keys", by_key)} if keys else {}
     return Known(taken, used), steps
 
@@ -108,25 +109,16 @@ def add_steps(book: Book, run_key: int, graph: Resolved, known: dict[str, KnownS
     first_key = tx.one("last_step_key")[0] + 1
     key_of = {step_id: step.step_key for step_id, step in known.items()}
     key_of |= {spec.id: first_key + index for index, spec in enumerate(graph.steps)}
-    rows: list[tuple[Any, ...]] = []
-    edges: list[tuple[int, int, int]] = []
     dead: dict[int, str] = {}
-    for spec in graph.steps:
-        unmet = 0
-        for dependency in spec.depends_on:
-            on = known.get(dependency.step_id)
-            edges.append((key_of[dependency.step_id], key_of[spec.id], int(dependency.required)))
-            if (
-                on is not None
-                and dependency.required
-                and on.status in (StepStatus.FAILED, StepStatus.CANCELED)
-            ):
-                dead[on.step_key] = on.cause
-                unmet += 1
-            elif on is None or not on.status.is_final:
-                unmet += 1
-        rows.append(_step_row(book, run_key, key_of[spec.id], spec, unmet))
-    tx.many("insert_step", rows)
+    # Rows are made as they are written: a list of them would be large, and the garbage collector, which stops
+    # the event loop, too, would be long at looking through it.
+    tx.many(
+        "insert_step",
+        (
+            _step_row(book, run_key, key_of[spec.id], spec, _count_unmet(spec, known, dead))
+            for spec in graph.steps
+        ),
+    )
     tx.many(
         "insert_step_input",
         (
@@ -135,10 +127,30 @@ def add_steps(book: Book, run_key: int, graph: Resolved, known: dict[str, KnownS
             if spec.input != "null" or spec.depends_on
         ),
     )
-    tx.many("insert_dependency", edges)
+    tx.many(
+        "insert_dependency",
+        (
+            (key_of[dependency.step_id], key_of[spec.id], int(dependency.required))
+            for spec in graph.steps
+            for dependency in spec.depends_on
+        ),
+    )
     tx.many("insert_alias", ((run_key, alias, key_of[real]) for alias, real in graph.aliases.items()))
     if dead:
         settle(book, met=(), dead=cancel_blocked(book, dead))
+
+
+def _count_unmet(spec: StepSpec, known: dict[str, KnownStep], dead: dict[int, str]) -> int:
+    """How many dependencies are unmet. Required ones that never will be met are noted in `dead`."""
+    unmet = 0
+    for dependency in spec.depends_on:
+        on = known.get(dependency.step_id)
+        if on is not None and dependency.required and on.status in (StepStatus.FAILED, StepStatus.CANCELED):
+            dead[on.step_key] = on.cause
+            unmet += 1
+        elif on is None or not on.status.is_final:
+            unmet += 1
+    return unmet
 
 
 def _step_row(book: Book, run_key: int, step_key: int, spec: StepSpec, unmet: int) -> tuple[Any, ...]:
