@@ -1,6 +1,7 @@
 """A database file that is cut or spoilt is refused, or read as far as it is whole, and then not written."""
 
 import random
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from store_kit import Bench, open_bench, run
 from trio.testing import MockClock
 
 from trio_workflow.errors import StoreError, StoreLostError, WorkflowError
+from trio_workflow.store.sqlite.transaction import Tx
+from trio_workflow.store.sqlite.writer import RENEWAL
 
 TRUNCATIONS, SPOILT = 120, 200
 
@@ -137,3 +140,35 @@ def log_of_one_commit(path: Path) -> bytes:
             return both(path)[1]
 
     return trio.run(main, clock=MockClock())
+
+
+async def test_what_stands_in_line_with_a_write_that_finds_damage_is_not_written(bench: Bench) -> None:
+    def meet_damage(tx: Tx) -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    async def refused(call: Call) -> None:
+        with pytest.raises(StoreLostError, match="is damaged"):
+            await call()
+
+    before = both(bench.path)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(refused, lambda: bench.store._writer.submit(meet_damage, RENEWAL))
+        for number in range(3):
+            nursery.start_soon(refused, lambda number=number: bench.create(run(f"r{number}", "a")))
+    assert bench.store.statistics().taken_back == 1
+    assert both(bench.path) == before
+
+
+def test_what_lies_in_the_log_from_earlier_does_not_stand_for_what_a_file_lacks(
+    written: Log, closed: bytes, tmp_path: Path
+) -> None:
+    """A log that is used again from its start has a new salt, and frames with the old one behind the new."""
+    log = bytearray(written.log)
+    log[16:24] = b"new salt"
+    path = leave(tmp_path / "engine.db", closed[: len(written.database)], bytes(log))
+    with pytest.raises(StoreError, match="is truncated"):
+        reopened(path)
+    leave(path, closed[: len(written.database)], written.log)
+    assert reopened(path) == written.commits[-1][1]

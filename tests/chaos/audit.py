@@ -9,13 +9,11 @@ import attrs
 from .audit_limits import limits_are_held, rates_are_held
 from .audit_processes import processes_ended_as_told
 from .facts import AttemptRow, Execution, Facts, RunRow
+from .program import LEASE
 from .workload import Expected, Order, expected
 
 Check = Callable[[Facts], Iterator[str]]
 Key = tuple[str, str]
-
-LOST_THE_STEP = frozenset({"lease_lost", "canceled"})
-"""Ends of an attempt after which its executor may still run for a while, beside the next one."""
 
 
 @attrs.frozen
@@ -186,19 +184,28 @@ def tokens_are_unique(facts: Facts) -> Iterator[str]:
                 yield f"{_what_ran(execution)} has the fencing token of {_what_ran(other)}"
 
 
-def overlaps(facts: Facts) -> Iterator[tuple[Execution, Execution, str | None]]:
-    """Pairs of executions of one step that ran at once, and how the earlier attempt ended."""
+def overlaps(facts: Facts) -> Iterator[tuple[Execution, Execution, AttemptRow | None]]:
+    """Pairs of executions of one step that ran at once, and the earlier attempt."""
     for key, executions in facts.executions.items():
-        outcomes = {attempt.number: attempt.outcome for attempt in facts.attempts.get(key, ())}
+        attempts = {attempt.number: attempt for attempt in facts.attempts.get(key, ())}
         for place, later in enumerate(executions):
             for earlier in executions[:place]:
                 if earlier.end is None or earlier.end > later.begin:
-                    yield earlier, later, outcomes.get(min(earlier.attempt, later.attempt))
+                    yield earlier, later, attempts.get(min(earlier.attempt, later.attempt))
+
+
+def has_lost_the_step(attempt: AttemptRow | None) -> bool:
+    """Whether its executor may still run for a while, beside the next: others took the step, in order."""
+    if attempt is None or attempt.finished is None:
+        return False
+    has_run_out = attempt.finished - attempt.started >= LEASE * 1_000_000
+    return attempt.outcome == "canceled" or (attempt.outcome == "lease_lost" and has_run_out)
 
 
 def only_a_lost_step_is_executed_twice_at_once(facts: Facts) -> Iterator[str]:
-    for earlier, later, outcome in overlaps(facts):
-        if outcome not in LOST_THE_STEP:
+    for earlier, later, attempt in overlaps(facts):
+        if not has_lost_the_step(attempt):
+            outcome = "nothing" if attempt is None else attempt.outcome
             yield f"{_what_ran(later)} began while {_what_ran(earlier)} ran, which ended as {outcome}"
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from .audit import LOST_THE_STEP, Finding, overlaps
+from .audit import Finding, has_lost_the_step, overlaps
 from .facts import Facts
 from .recovery import delays, quantile
 
@@ -35,7 +35,7 @@ def _figures(facts: Facts) -> Iterator[tuple[str, object]]:
     attempts = [attempt for attempts in facts.attempts.values() for attempt in attempts]
     yield "attempts", _counts(str(attempt.outcome) for attempt in attempts)
     found = list(overlaps(facts))
-    explained = sum(outcome in LOST_THE_STEP for _, _, outcome in found)
+    explained = sum(has_lost_the_step(attempt) for _, _, attempt in found)
     yield "overlaps of executions of one step", f"{len(found)}, explained by a lost lease: {explained}"
     for what in ("kill", "pause"):
         lost = delays(facts, what)

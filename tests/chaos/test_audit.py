@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from . import journal, spoilt_store, spoilt_work
 from .audit import CHECKS
 from .audit_kit import PID, SPOILT, Copy, Spoil, play
-from .program import Site
+from .program import LEASE, Site
 
 DECLARED_IN = (spoilt_store, spoilt_work)
 """Where the ways to spoil a run are declared."""
@@ -36,13 +36,19 @@ def test_a_sound_run_has_no_findings(copy: Copy) -> None:
     assert copy.found() == []
 
 
-@pytest.mark.parametrize("outcome", ["lease_lost", "canceled"])
-def test_an_overlap_is_explained_by_a_lost_lease(copy: Copy, outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "seconds", "is_fine"),
+    [("lease_lost", LEASE, True), ("lease_lost", LEASE - 0.1, False), ("canceled", 0.1, True)],
+)
+def test_an_overlap_is_explained_by_a_lease_that_had_run_out(
+    copy: Copy, outcome: str, seconds: float, is_fine: bool
+) -> None:
     spoilt_work.two_executions_at_once(copy)
     copy.sql(
-        f"UPDATE attempts SET outcome = '{outcome}' WHERE number = 1 AND step_key = {copy.step('leaf-2')}"
+        f"UPDATE attempts SET outcome = '{outcome}', started_at = finished_at - {int(seconds * 1_000_000)} "
+        f"WHERE number = 1 AND step_key = {copy.step('leaf-2')}"
     )
-    assert copy.found() == []
+    assert [line.startswith(spoilt_work.OVERLAP) for line in copy.found()] == ([] if is_fine else [True])
 
 
 @pytest.mark.parametrize(
