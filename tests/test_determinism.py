@@ -117,15 +117,15 @@ _HERE = str(Path(__file__).parent)
 def test_everything_is_restored_also_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_run, "_ALLOW_DETERMINISTIC_SCHEDULING", False)  # hypothesis may have set it
     state = _run._r.getstate()
-    source = SOURCE.replace(random.Random(0))
-    SOURCE.replace(source)
+    before = SOURCE.replace(random.Random(0), mark=0)
+    SOURCE.replace(*before)
     with suppress(ZeroDivisionError), deterministic(3):
         assert _run._ALLOW_DETERMINISTIC_SCHEDULING
         _run._r.random()
         raise ZeroDivisionError
     assert _run._r.getstate() == state
     assert not _run._ALLOW_DETERMINISTIC_SCHEDULING
-    assert SOURCE.replace(source) is source
+    assert SOURCE.replace(*before) == before
 
 
 def test_tokens_never_repeat_though_ids_do() -> None:

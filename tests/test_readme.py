@@ -148,7 +148,7 @@ def test_the_samples_of_the_how_tos_run_and_print_what_they_say(in_folder: Path)
 
     run_in_virtual_time(main)
     tests = {name: value for name, value in names.items() if name.startswith("test_")}
-    assert len(tests) == 5
+    assert len(tests) == 6
     for test in tests.values():
         call_test(test, in_folder)
 

@@ -115,5 +115,14 @@ async def test_an_error_of_the_block_comes_out_as_itself() -> None:
 
 
 def test_what_is_public() -> None:
-    functions = {"open_test_runtime", "run_until_idle", "run_executor", "plan", "deterministic", "crash"}
-    assert set(trio_workflow.testing.__all__) == functions | {"Outcome", "Plan", "PlannedStep"}
+    functions = {
+        "open_test_runtime",
+        "run_until_idle",
+        "run_executor",
+        "plan",
+        "deterministic",
+        "crash",
+        "simulate",
+    }
+    values = {"Outcome", "Plan", "PlannedStep", "Campaign", "Fault", "SimulationError", "simulate"}
+    assert set(trio_workflow.testing.__all__) == functions | values

@@ -51,7 +51,12 @@ class VirtualClock:
         self._epoch += max(0, at - self.now())
 
 
-_virtual: weakref.WeakKeyDictionary[trio.abc.Clock, VirtualClock] = weakref.WeakKeyDictionary()
+_virtual: weakref.WeakKeyDictionary[trio.abc.Clock, Clock] = weakref.WeakKeyDictionary()
+
+
+def use_clock(trio_clock: trio.abc.Clock, clock: Clock) -> None:
+    """For simulations: runtimes in a trio run under that MockClock take the time from `clock`."""
+    _virtual[trio_clock] = clock
 
 
 def current_clock() -> Clock:

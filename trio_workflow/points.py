@@ -28,7 +28,7 @@ class Point(StrEnum):
     TOO_LATE = "too_late"  # one was cancelled while its batch was under way
     GAVE_UP = "gave_up"  # one that led was cancelled, before its own call was made
     START = "start"  # an executor is about to run [the holding]
-    END = "end"  # it has returned [the holding, how the attempt ended]
+    END = "end"  # an attempt has ended, its executor run or not [the holding, how it ended]
     BYTES = "bytes"  # an artifact's bytes are stored, and no row names them
 
 

@@ -11,12 +11,11 @@ import uuid
 class Source:
     def __init__(self) -> None:
         self._random: random.Random = random.SystemRandom()
-        self._replaced = 0  # times
+        self._mark = 0  # sets the tokens of two that draw alike apart
 
     def token(self) -> str:
         """A fencing token: 128 random bits."""
-        # Two tests with one seed may share a store: their tokens differ all the same.
-        return f"{self._random.getrandbits(128) ^ self._replaced:032x}"
+        return f"{self._random.getrandbits(128) ^ self._mark:032x}"
 
     def uuid(self) -> uuid.UUID:
         return uuid.UUID(int=self._random.getrandbits(128), version=4)
@@ -25,10 +24,10 @@ class Source:
         """A number in 0..1 for jitter."""
         return self._random.random()
 
-    def replace(self, other: random.Random) -> random.Random:
-        """Draw from `other` from now on; answers what was drawn from before."""
-        before, self._random = self._random, other
-        self._replaced += 1
+    def replace(self, other: random.Random, mark: int) -> tuple[random.Random, int]:
+        """Draw from `other` from now on; answers what to give back with another call."""
+        before = self._random, self._mark
+        self._random, self._mark = other, mark
         return before
 
 

@@ -13,6 +13,7 @@ import trio
 
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.model.outcome import Failed, LeaseLost, Outcome, Released
+from trio_workflow.points import POINTS, Point
 from trio_workflow.runtime.failures import failure_of, is_a, leaves_of, timeout_failure
 from trio_workflow.runtime.holding import Holding, Reason
 from trio_workflow.runtime.registry import Registry
@@ -42,6 +43,7 @@ async def run_attempt(holding: Holding, context: StepContext, registry: Registry
         with holding.scope, limit:
             try:
                 await trio.lowlevel.checkpoint_if_cancelled()  # cancelled before: user code never runs
+                POINTS.reach(Point.START, holding)
                 await call(registry.executor(context.kind), context)
             finally:
                 has_run_out = _has_struck(holding.expires)

@@ -71,7 +71,6 @@ class Crew:
         try:
             context = StepContext(claim, StepServices(engine, holding), engine.limits)
             self._contexts[claim.token] = context
-            POINTS.reach(Point.START, holding)
             ended = await run_attempt(holding, context, engine.registry, engine.config.max_lost_leases)
             self._hand_in(holding, ended)
         except Exception as error:

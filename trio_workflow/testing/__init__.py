@@ -11,15 +11,20 @@ from trio_workflow.testing.idle import run_until_idle
 from trio_workflow.testing.outcomes import Outcome
 from trio_workflow.testing.plans import Plan, PlannedStep, plan
 from trio_workflow.testing.runtimes import open_test_runtime
+from trio_workflow.testing.simulation import Campaign, Fault, SimulationError, simulate
 
 __all__ = [
+    "Campaign",
+    "Fault",
     "Outcome",
     "Plan",
     "PlannedStep",
+    "SimulationError",
     "crash",
     "deterministic",
     "open_test_runtime",
     "plan",
     "run_executor",
     "run_until_idle",
+    "simulate",
 ]

@@ -1,5 +1,6 @@
 """deterministic: one seed, one schedule."""
 
+import itertools
 import random
 import sys
 from collections.abc import Generator
@@ -27,15 +28,26 @@ def deterministic(seed: int) -> Generator[None]:
     """
     if trio.lowlevel.in_trio_run():
         raise WorkflowError("deterministic goes round trio.run: it cannot start inside a trio run")
+    # Two tests with one seed may share a store: their tokens differ all the same.
+    with seeded(seed, mark=next(_marks)):
+        yield
+
+
+_marks = itertools.count(1)
+
+
+@contextmanager
+def seeded(seed: int, *, mark: int) -> Generator[None]:
+    """The same with tokens that mark and seed decide."""
     shuffler = _shuffler()
     allowed, state = getattr(_run, _SWITCH), shuffler.getstate()
     setattr(_run, _SWITCH, True)
     shuffler.seed(seed)
-    source = SOURCE.replace(random.Random(seed))
+    source = SOURCE.replace(random.Random(seed), mark)
     try:
         yield
     finally:
-        SOURCE.replace(source)
+        SOURCE.replace(*source)
         shuffler.setstate(state)
         setattr(_run, _SWITCH, allowed)
 

@@ -135,12 +135,14 @@ class Committer:
     def _begin_patiently(self) -> None:
         """For a batch that was taken back and can not be put in line again: the thread itself waits."""
         tries, rival = 0, self.rival_version
-        self.loss.refuse()
-        while not self._begin():
+        while True:
+            if self.is_severed:  # also by what came after the verb before this one
+                raise RuntimeClosedError("the workflow runtime is closed")
+            self.loss.refuse()
+            if self._begin():
+                return
             tries = tries + 1 if rival == self.rival_version else 0
             rival = self.rival_version
-            if self.is_severed:
-                raise RuntimeClosedError("the workflow runtime is closed")
             if tries >= STUCK_AFTER:
                 raise self.stuck()
 

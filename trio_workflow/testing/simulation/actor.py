@@ -1,0 +1,37 @@
+"""What the others need to know of a process of a simulation."""
+
+import random
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Protocol
+
+from trio_workflow.model.changes import Changes
+from trio_workflow.runtime.config import Config
+
+Told = tuple[str, str | None, str | None, int | None]
+"""What an event tells: its kind, run, step and attempt."""
+
+
+class Actor(Protocol):
+    """skew: seconds that its wall clock is ahead. is_at_work: it has workers, and they are not being stopped.
+    waits_for: the run that its operator waits for. unheard: what its events have not told yet."""
+
+    name: str
+    config: Config
+    roll: random.Random
+    skew: float
+    is_dead: bool
+    is_at_work: bool
+    waits_for: str | None
+
+    @property
+    def unheard(self) -> list[Told]: ...
+    def die(self) -> None: ...
+    def die_here(self) -> None: ...
+    def refuse_if_dead(self) -> None: ...
+    def freeze_for(self, seconds: float) -> None: ...
+    def told_later(self, changes: Sequence[Changes]) -> None: ...
+
+
+CURRENT: ContextVar[Actor | None] = ContextVar("the process of a simulation", default=None)
+"""Who the running task belongs to."""

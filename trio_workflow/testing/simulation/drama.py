@@ -1,0 +1,252 @@
+"""One world from its beginning to its end: processes live and die, faults stop, and then all must finish."""
+
+import logging
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+
+import attrs
+import trio
+from trio.testing import MockClock
+
+from trio_workflow.artifacts import FileArtifactStore
+from trio_workflow.clock import use_clock
+from trio_workflow.points import POINTS
+from trio_workflow.runtime.config import Config
+from trio_workflow.store import SQLiteStore
+from trio_workflow.store.sqlite import log_checkpoint
+from trio_workflow.testing.determinism import seeded
+from trio_workflow.testing.simulation.actor import CURRENT
+from trio_workflow.testing.simulation.ending import look_at_the_end
+from trio_workflow.testing.simulation.expected import ExpectedStep, all_steps
+from trio_workflow.testing.simulation.history import Broken
+from trio_workflow.testing.simulation.process import Process
+from trio_workflow.testing.simulation.rest import watch_rests
+from trio_workflow.testing.simulation.scheduler import Scheduler, StuckError
+from trio_workflow.testing.simulation.stage import Script, Stage
+from trio_workflow.testing.simulation.world import Fault, Feature, World
+
+PATIENCE = 3000.0
+"""Seconds of virtual time in which everything must have ended once the faults have stopped."""
+
+
+@attrs.frozen(kw_only=True)
+class SeedReport:
+    """broken: what was found. counts: what was reached. digest: of the trace.
+    ends: how every attempt and step ended. lines: the end of the trace."""
+
+    world: World
+    broken: tuple[Broken, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    digest: str
+    steps: int
+    attempts: int
+    ends: str
+    lines: tuple[str, ...]
+
+
+def play(world: World, make_script: Callable[[World], Script]) -> SeedReport:
+    """Simulate a world."""
+    clock = MockClock(autojump_threshold=0)
+    scheduler = Scheduler(f"{world.seed}/schedule", CURRENT)
+    folder = Path(tempfile.mkdtemp(prefix="trio_workflow-", dir=_memory()))
+    stage = Stage(world, make_script(world), scheduler, folder)
+    use_clock(clock, stage)
+    logger = logging.getLogger("trio_workflow")
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        (folder / "engine.db").write_bytes(_empty_store())
+        with seeded(world.seed, mark=0), scheduler.in_charge(), POINTS.watched_by(stage), _short_logs():
+            trio.run(_Drama(stage, folder).play, clock=clock)
+    except trio.TrioInternalError as error:
+        if not isinstance(error.__cause__, StuckError):
+            raise
+        stage.history.broken.append(Broken("the engine is stuck", str(error.__cause__), 0.0))
+    finally:
+        logger.disabled = was_disabled
+        shutil.rmtree(folder, ignore_errors=True)
+    return _report(stage)
+
+
+def _ends(step: ExpectedStep) -> tuple[str, str, list[str | None]]:
+    return step.name, step.status.value, [end and end.value for end in step.ends]
+
+
+def _report(stage: Stage) -> SeedReport:
+    history, steps = stage.history, all_steps(stage.oracle.runs.values())
+    for (status, event), times in stage.oracle.moves.items():
+        history.count("move", f"{status} {event}", times)
+    for step in steps:
+        for end in step.ends:
+            history.count("outcome", end.value if end else "open")
+    return SeedReport(
+        world=stage.world,
+        broken=tuple(history.broken),
+        counts=history.counts,
+        digest=history.digest,
+        steps=stage.oracle.deleted_steps + sum(step.status.is_final for step in steps),
+        attempts=sum(step.attempt for step in steps),
+        ends=str(sorted(_ends(step) for step in steps)),
+        lines=tuple(history.lines),
+    )
+
+
+@cache
+def _memory() -> str | None:
+    """A folder in memory, where there is one: files of a simulation need no disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+@cache
+def _empty_store() -> bytes:
+    """The file of a new store: to copy it takes a tenth of the time."""
+
+    async def make(path: str) -> None:
+        async with SQLiteStore(path).open(_NoClock()):
+            pass
+
+    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
+        path = os.path.join(folder, "engine.db")
+        trio.run(make, path)
+        return Path(path).read_bytes()
+
+
+@contextmanager
+def _short_logs() -> Generator[None]:
+    """Write-ahead logs are copied into the file as often as in a store that does much more."""
+    before, log_checkpoint.LOG_CHANGES = log_checkpoint.LOG_CHANGES, 100
+    try:
+        yield
+    finally:
+        log_checkpoint.LOG_CHANGES = before
+
+
+class _NoClock:
+    def now(self) -> int:
+        return 0
+
+    def not_before(self, at: int) -> None:
+        pass
+
+
+class _Drama:
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        self._stage, self._world, self._folder = stage, stage.world, folder
+        self._processes: dict[int, Process] = {}  # those that live, by their place
+
+    async def play(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._stage.thaw_always)
+            nursery.start_soon(watch_rests, self._stage, self._processes)
+            nursery.start_soon(self._disturb)
+            await self._until_broken(self._acts)
+            self._stage.scheduler.thaw_all()
+            nursery.cancel_scope.cancel()
+
+    async def _until_broken(self, acts: Callable[[], Awaitable[None]]) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def run() -> None:
+                await acts()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(run)
+            await self._stage.history.is_broken.wait()
+            self._stage.end_faults()
+            self._stage.scheduler.allow(turns=200_000)
+            nursery.cancel_scope.cancel()
+
+    async def _acts(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for place in range(self._world.processes):
+                nursery.start_soon(self._inhabit, place)
+            await trio.sleep(self._world.duration)
+            self._stage.end_faults()
+        await self._finish()
+
+    async def _inhabit(self, place: int) -> None:
+        """One process after another, until the faults are over."""
+        life, skew = 0, 0.0
+        roll = self._world.random(f"place {place}")
+        while not self._stage.faults.is_over:
+            life += 1
+            process = Process(
+                self._stage, f"p{place}.{life}", self._config(f"p{place}", self._world.max_workers)
+            )
+            process.skew = skew
+            self._processes[place] = process
+            await self._apart(process.live)
+            skew = process.skew
+            del self._processes[place]
+            with trio.move_on_after(roll.random() * self._world.lease * 2):
+                await self._stage.faults_are_over.wait()
+
+    @staticmethod
+    async def _apart(life: Callable[[], Awaitable[None]]) -> None:
+        """In a task of its own, so that nobody else is in its process."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(life)
+
+    async def _finish(self) -> None:
+        """A last process, with all executors and no faults, must bring everything to its end."""
+        config = self._config("last", max(2, self._world.max_workers))
+        self._stage.rates.clock_went_forward()  # its clock is right: to one that was behind, that is a jump
+        last = Process(self._stage, "last", config)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(last.live, is_last=True))
+            with trio.move_on_after(PATIENCE) as scope:
+                await self._stage.all_started.wait()
+                while any(run.open for run in self._stage.oracle.runs.values()):  # noqa: ASYNC110 - seen from outside
+                    await trio.sleep(1.0)
+            if scope.cancelled_caught:
+                left = [s.name for s in all_steps(self._stage.oracle.runs.values()) if not s.status.is_final]
+                self._stage.history.tell("not everything ended", f"{left}")
+            elif last.rt is not None:
+                await look_at_the_end(self._stage, last.rt)
+            nursery.cancel_scope.cancel()
+        with sqlite3.connect(self._folder / "engine.db", isolation_level=None) as conn:
+            conn.row_factory = sqlite3.Row
+            self._stage.compare_all(conn)
+        conn.close()
+
+    def _config(self, worker_id: str, max_workers: int) -> Config:
+        world = self._world
+        artifacts = FileArtifactStore(self._folder / "artifacts") if world.has(Feature.EXTERNAL) else None
+        return Config(
+            store=SQLiteStore(self._folder / "engine.db", synchronous="OFF"),
+            artifact_store=artifacts,
+            worker_id=worker_id,
+            max_workers=max_workers,
+            poll_interval=world.poll,
+            lease_duration=world.lease,
+            queues=world.queues,
+            max_lost_leases=world.max_lost,
+            shutdown_grace=world.grace,
+        )
+
+    async def _disturb(self) -> None:
+        """From outside: processes are killed and frozen, and their clocks are set."""
+        roll = self._world.random("disturbances")
+        kinds = (Fault.CRASH_BETWEEN, Fault.FREEZE, Fault.CLOCK_FORWARD, Fault.CLOCK_BACK)
+        while not self._stage.faults.is_over:
+            await trio.sleep(roll.random() * self._world.duration / 2)
+            kind, place, size = roll.choice(kinds), roll.randrange(self._world.processes), roll.random()
+            process = self._processes.get(place)
+            if process is None or not self._world.has(kind) or self._stage.faults.is_over:
+                continue
+            self._stage.faults.count(kind)
+            match kind:
+                case Fault.CRASH_BETWEEN:
+                    process.die()
+                case Fault.FREEZE:
+                    process.freeze_for(size * 3 * self._world.lease)
+                case Fault.CLOCK_FORWARD:
+                    process.skew += size * 3 * self._world.lease
+                    self._stage.rates.clock_went_forward()
+                case _:
+                    process.skew -= size * 3 * self._world.lease

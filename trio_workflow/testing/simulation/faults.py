@@ -1,0 +1,104 @@
+"""Which fault strikes where. Every roll comes from a stream of the fault's own."""
+
+import random
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import outcome
+import trio
+
+from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
+from trio_workflow.points import Point
+from trio_workflow.testing.simulation.actor import Actor
+from trio_workflow.testing.simulation.history import History
+from trio_workflow.testing.simulation.world import Fault, World
+
+CHANCES = {
+    Fault.CRASH_BEFORE: 0.01,
+    Fault.CRASH_INSIDE: 0.005,
+    Fault.CRASH_AFTER: 0.01,
+    Fault.CRASH_BETWEEN: 0.02,
+    Fault.CRASH_BYTES: 0.3,
+    Fault.LOST_ANSWER: 0.04,
+    Fault.SLOW: 0.08,
+    Fault.LOCKED: 0.2,
+    Fault.DISK_FULL: 0.01,
+    Fault.IO_ERROR: 0.02,
+}
+
+
+class Faults:
+    """Faults of the store and of processes. They stop when `is_over`."""
+
+    def __init__(self, world: World, history: History) -> None:
+        self._world, self._history = world, history
+        self._rolls: dict[Fault, random.Random] = {}
+        self._full_until = 0.0
+        self.is_over = False
+
+    def strikes(self, fault: Fault, chance: float | None = None) -> bool:
+        """Whether it does, here and now; counted if so."""
+        if self.is_over or fault not in self._world.faults:
+            return False
+        if self.roll(fault).random() >= (CHANCES[fault] if chance is None else chance):
+            return False
+        self.count(fault)
+        return True
+
+    def count(self, fault: Fault) -> None:
+        self._history.count("fault", fault)
+        self._history.note(f"fault: {fault}")
+
+    def roll(self, fault: Fault) -> random.Random:
+        return self._rolls.setdefault(fault, self._world.random(fault))
+
+    # Where they strike.
+
+    def at_lock(self, process: Actor) -> None:
+        if self.strikes(Fault.CRASH_BEFORE):
+            process.die_here()
+        if self.strikes(Fault.LOCKED):
+            raise _error("database is locked", sqlite3.SQLITE_BUSY)
+
+    def in_transaction(self, process: Actor, point: Point) -> None:
+        if self.strikes(Fault.CRASH_INSIDE):
+            process.die_here()
+        if self.strikes(Fault.IO_ERROR):
+            raise _error("disk I/O error", sqlite3.SQLITE_IOERR)
+        if self.strikes(Fault.DISK_FULL):
+            self._full_until = trio.current_time() + self.roll(Fault.DISK_FULL).random() * self._world.lease
+        if not self.is_over and trio.current_time() < self._full_until and point is not Point.BEGIN:
+            raise _error("database or disk is full", sqlite3.SQLITE_FULL)
+
+    def after_commit(self, process: Actor, batch: Sequence[Any]) -> None:
+        if self.strikes(Fault.CRASH_AFTER):
+            process.die()
+        elif self.strikes(Fault.LOST_ANSWER):
+            for entry in batch:
+                lost = StoreUnavailableError("the answer to a commit was lost")
+                entry.answers = [outcome.Error(lost) for _ in entry.verbs]
+
+    def between(self, process: Actor) -> None:
+        if self.strikes(Fault.CRASH_BETWEEN):
+            process.die()
+
+    def at_bytes(self, process: Actor) -> None:
+        if self.strikes(Fault.CRASH_BYTES):
+            process.die()
+
+    async def take_time(self, process: Actor) -> None:
+        if self.strikes(Fault.SLOW):
+            roll = self.roll(Fault.SLOW)
+            await trio.sleep(roll.random() * self._world.lease * roll.choice((0.1, 0.5, 2.0)))
+
+
+def _error(message: str, code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(message)
+    error.sqlite_errorcode = code
+    return error
+
+
+def gone() -> RuntimeClosedError:
+    """What a transaction of a process that has just died meets, in place of never being heard of again."""
+    return RuntimeClosedError("the process of this simulation is dead")

@@ -1,0 +1,125 @@
+"""An operator of a process: starts runs, cancels, retries, deletes and waits, at times of the seed."""
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from trio_workflow.errors import (
+    RunExistsError,
+    RunInTrashError,
+    RunNotFoundError,
+    RunStateError,
+    RuntimeClosedError,
+    StepNotFoundError,
+    StepStateError,
+    StoreUnavailableError,
+)
+from trio_workflow.runtime.runtime import Runtime
+from trio_workflow.testing.simulation.actor import Actor
+from trio_workflow.testing.simulation.expected import FAILED
+from trio_workflow.testing.simulation.stage import Stage
+from trio_workflow.testing.simulation.world import Fault
+
+REFUSALS = (
+    RunExistsError,
+    RunInTrashError,
+    RunNotFoundError,
+    RunStateError,
+    StepNotFoundError,
+    StepStateError,
+    StoreUnavailableError,
+)
+
+
+class Operator:
+    """Tells when what was acknowledged is not so."""
+
+    def __init__(self, stage: Stage, process: Actor, rt: Runtime) -> None:
+        self._stage, self._process, self._rt = stage, process, rt
+        self._world, self._oracle, self._roll = stage.world, stage.oracle, process.roll
+
+    async def operate(self) -> None:
+        """Until the faults are over; then what is left to start is started."""
+        pause = self._world.duration / (2 + 2 * self._world.runs)
+        while True:
+            action = self._start if self._stage.unstarted else self._another()
+            await self._do(action)
+            if not self._stage.faults.is_over:
+                await trio.sleep(self._roll.random() * 2 * pause)
+            elif not self._stage.unstarted:
+                self._stage.all_started.set()
+                return
+            else:
+                await trio.sleep(0.1)
+
+    def _another(self) -> Callable[[], Awaitable[None]]:
+        chances = {
+            Fault.CANCEL_RUN: (self._cancel,),
+            Fault.RETRY: (self._retry_run, self._retry_step),
+            Fault.DELETE: (self._delete, self._prune),
+        }
+        actions = [a for fault, actions in chances.items() if self._world.has(fault) for a in actions]
+        return self._roll.choice([self._wait, *actions])
+
+    async def _do(self, action: Callable[[], Awaitable[None]]) -> None:
+        patience = float("inf")
+        if self._stage.faults.strikes(Fault.IMPATIENT, 0.5):
+            patience = self._roll.choice((0.0, 0.3)) * self._roll.random() * self._world.lease
+        try:
+            with trio.move_on_after(patience):
+                await action()
+        except RuntimeClosedError:
+            if not self._process.is_dead:
+                raise
+        except REFUSALS as refusal:
+            self._stage.history.note(f"{self._process.name} was refused: {type(refusal).__name__}")
+
+    async def _start(self) -> None:
+        run_id = self._stage.unstarted[0]
+        await self._stage.start_run(self._rt, run_id)
+        if run_id not in self._oracle.runs and run_id not in self._oracle.deleted:
+            self._stage.history.tell("a start was acknowledged and is not stored", run_id)
+        if self._stage.unstarted and self._stage.unstarted[0] == run_id:
+            self._stage.unstarted.pop(0)
+
+    def _some_run(self) -> str:
+        return self._roll.choice(self._stage.started_ids)
+
+    async def _cancel(self) -> None:
+        self._stage.faults.count(Fault.CANCEL_RUN)
+        run_id = self._some_run()
+        await self._rt.cancel_run(run_id)
+        run = self._oracle.runs.get(run_id)
+        if run is not None and not run.is_canceled and not run.status.is_final:
+            self._stage.history.tell("a cancel was acknowledged and is not stored", run_id)
+
+    async def _retry_run(self) -> None:
+        self._stage.faults.count(Fault.RETRY)
+        await self._rt.retry_run(self._some_run())
+
+    async def _retry_step(self) -> None:
+        self._stage.faults.count(Fault.RETRY)
+        run_id = self._some_run()
+        run = self._oracle.runs.get(run_id)
+        failed = [] if run is None else [s.spec.id for s in run.steps.values() if s.status is FAILED]
+        await self._rt.retry_step(run_id, self._roll.choice(failed or ["s0"]))
+
+    async def _delete(self) -> None:
+        self._stage.faults.count(Fault.DELETE)
+        await self._rt.delete_run(self._some_run())
+
+    async def _prune(self) -> None:
+        self._stage.faults.count(Fault.DELETE)
+        await self._rt.prune(self._roll.random() * self._world.duration)
+
+    async def _wait(self) -> None:
+        run_id = self._some_run()
+        with trio.move_on_after(self._world.lease):
+            self._process.waits_for = run_id
+            try:
+                run = await self._rt.wait(run_id)
+            finally:
+                self._process.waits_for = None
+            expected = self._oracle.runs.get(run_id)
+            if expected is not None and not run.status.is_final:
+                self._stage.history.tell("a wait answered a run that goes on", run_id)

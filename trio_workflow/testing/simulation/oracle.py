@@ -1,0 +1,239 @@
+"""The oracle: told each committed verb, it says what the store must now hold, or must not have done."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from trio_workflow.model.changes import ClaimAnswer, ClaimRequest, Renewal
+from trio_workflow.model.outcome import Completion, Failed, LeaseLost, Released, Success
+from trio_workflow.model.plan import RunSpec
+from trio_workflow.model.policy import QueueConfig
+from trio_workflow.model.status import AttemptOutcome, StepStatus
+from trio_workflow.rules.transitions import StepEvent
+from trio_workflow.store.protocol import Completed, Created
+from trio_workflow.testing.simulation.claims import broken_limits
+from trio_workflow.testing.simulation.expected import (
+    FAILED,
+    READY,
+    RUNNING,
+    ExpectedRun,
+    ExpectedStep,
+    all_steps,
+)
+
+Tell = Callable[[str, str], None]
+"""(what is broken, about what): told of a violation."""
+
+
+@attrs.frozen
+class Fact:
+    """A verb that was committed, with its answer or refusal.
+
+    now: the committer's wall clock in microseconds. time: the trio run's, in seconds.
+    """
+
+    process: str
+    verb: str
+    asked: Mapping[str, Any]
+    answer: Any
+    refusal: BaseException | None
+    now: int
+    time: float
+
+
+class Oracle:
+    """Runs as they should be. touched: the runs that facts were about since it was last cleared."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self.moves: Counter[tuple[StepStatus, StepEvent]] = Counter()
+        self.runs: dict[str, ExpectedRun] = {}
+        self.deleted: set[str] = set()
+        self.deleted_steps = 0
+        self.queues: dict[str, QueueConfig] = {}
+        self.owners: dict[str, str] = {}  # every token ever leased -> the process
+        self.confirmed: dict[str, float] = {}  # token -> when its lease was last written, on the run's clock
+        self.enders: dict[str, str] = {}  # every token that no longer holds -> the process that ended it
+        self.touched: set[str] = set()
+
+    def take(self, fact: Fact) -> None:
+        apply = getattr(self, f"_{fact.verb}", None)
+        if apply is None:
+            return
+        held = self.running
+        if fact.refusal is not None:
+            return
+        apply(fact, fact.answer, **fact.asked)
+        for run_id in self.touched & self.runs.keys():
+            run = self.runs[run_id]
+            run.settle(fact.now)
+            run.finished_at = fact.now if run.status.is_final else None
+        for token in held.keys() - self.running.keys():
+            self.enders[token] = fact.process
+
+    @property
+    def running(self) -> dict[str, ExpectedStep]:
+        """The steps under lease, by token."""
+        return {
+            step.token: step
+            for run in self.runs.values()
+            for step in run.steps.values()
+            if step.status is RUNNING and step.token is not None
+        }
+
+    # One method per verb, of that name and with its arguments.
+
+    def _create_runs(self, fact: Fact, answer: Created, specs: Iterable[RunSpec], if_exists: str) -> None:
+        for spec in specs:
+            if (spec.id in self.runs) != (spec.id in answer.existing) and spec.id not in self.touched:
+                self._tell("create_runs took an id for new or for taken that was not", spec.id)
+            if spec.id in self.runs:
+                continue
+            run = self.runs[spec.id] = ExpectedRun(spec.id, self.moves)
+            self.touched.add(spec.id)
+            if run.add(spec.steps, fact.now) is None:
+                self._tell("a graph was stored that is none", spec.id)
+
+    def _complete(self, fact: Fact, answer: Completed, completions: Iterable[Completion]) -> None:
+        running = self.running
+        accepted: dict[str, tuple[ExpectedStep, Completion]] = {}
+        for completion in completions:
+            step = running.get(completion.token)
+            if step is not None:
+                accepted.setdefault(completion.token, (step, completion))
+        if set(accepted) != set(answer.ended):
+            self._tell("outcomes were accepted, or refused, against their tokens", f"{sorted(answer.ended)}")
+        children = {
+            token: step.run.add(done.outcome.emitted, fact.now)
+            for token, (step, done) in accepted.items()
+            if isinstance(done.outcome, Success)
+        }
+        for token, (step, done) in accepted.items():
+            self.touched.add(step.run.id)
+            self._end(step, done.outcome, children.get(token), fact.now)
+            if answer.ended.get(token) is not step.ends[-1]:
+                self._tell("an attempt ended otherwise than it was told", f"{step.name} {answer.ended}")
+
+    @staticmethod
+    def _end(step: ExpectedStep, ended: object, children: list[str] | None, now: int) -> None:
+        match ended:
+            case Success() if children is not None:
+                step.end(AttemptOutcome.SUCCEEDED, StepEvent.SUCCEED)
+                step.data, step.emitted = ended.data, children
+                step.records = len(ended.records)
+                step.artifacts = {write.name: write.sha256 for write in ended.artifacts}
+            case Success():
+                step.fail(now, retryable=False, delay=None, roll=0.0, timed_out=False)
+            case Failed(failure, timed_out, roll):
+                step.fail(
+                    now, retryable=failure.retryable, delay=failure.delay, roll=roll, timed_out=timed_out
+                )
+            case Released():
+                step.end(AttemptOutcome.RELEASED, StepEvent.RELEASE)
+                step.wait(now, 0)
+            case LeaseLost(max_lost):
+                step.lose(max_lost, now)
+            case _:
+                raise AssertionError(f"an outcome that the oracle does not know: {ended!r}")
+
+    def _claim(self, fact: Fact, answer: ClaimAnswer, request: ClaimRequest, new_token: object) -> None:
+        self._expire(fact, answer, request)
+        for step in all_steps(self.runs.values()):
+            step.is_due = step.is_due or (step.status is READY and step.ready_at <= fact.now)
+        for broken, about in broken_limits(self.runs.values(), self.queues, answer, request):
+            self._tell(broken, about)
+        for claim in answer.claims:
+            claimed = self._step(claim.run_id, claim.step_id)
+            if claimed is None or claimed.status is not READY or not claimed.is_due:
+                self._tell("a step was leased that was not due", f"{claim.run_id}/{claim.step_id}")
+                continue
+            if claim.token in self.owners:
+                self._tell("a token was used twice", claimed.name)
+            claimed.lease(claim.token, fact.now + request.lease)
+            claimed.run.has_started = True
+            self.owners[claim.token] = fact.process
+            self.confirmed[claim.token] = fact.time
+            self.touched.add(claimed.run.id)
+
+    def _expire(self, fact: Fact, answer: ClaimAnswer, request: ClaimRequest) -> None:
+        expired = [
+            step
+            for token, step in self.running.items()
+            if request.expire and step.expires_at <= fact.now and token not in request.spared
+        ]
+        if answer.refreshed != len(expired):
+            self._tell("leases were taken back", f"{answer.refreshed} of {len(expired)} that ran out")
+        for step in expired:
+            step.lose(request.max_lost, fact.now)
+            self.touched.add(step.run.id)
+            step.run.settle(fact.now)
+
+    def _renew(self, fact: Fact, answer: frozenset[str], renewals: Iterable[Renewal], lease: int) -> None:
+        running = self.running
+        live = {renewal.token for renewal in renewals if renewal.token in running}
+        if set(answer) != live:
+            self._tell("renewals were answered against their tokens", f"{sorted(answer ^ live)}")
+        for token in live:
+            running[token].expires_at = fact.now + lease
+            self.confirmed[token] = fact.time
+            self.touched.add(running[token].run.id)
+
+    def _save(self, fact: Fact, answer: bool, step_key: int, token: str, data: str) -> None:
+        step = self.running.get(token)
+        if answer != (step is not None):
+            self._tell("a checkpoint was taken, or refused, against its token", token)
+        if step is not None:
+            step.saved = data
+            self.touched.add(step.run.id)
+
+    def _cancel_run(self, fact: Fact, answer: object, run_id: str) -> None:
+        run = self.runs[run_id]
+        if run.status.is_final:
+            return
+        for step in run.open:
+            if step.status is RUNNING:
+                step.end(AttemptOutcome.CANCELED, StepEvent.CANCEL)
+            else:
+                step.move(StepEvent.CANCEL)
+        run.is_canceled = True
+        self.touched.add(run_id)
+
+    def _retry_step(self, fact: Fact, answer: object, run_id: str, step_id: str) -> None:
+        self._reopen(run_id, [self.runs[run_id].steps[step_id]], fact.now)
+
+    def _retry_run(self, fact: Fact, answer: object, run_id: str) -> None:
+        failed = [step for step in self.runs[run_id].steps.values() if step.status is FAILED]
+        if failed:
+            self._reopen(run_id, failed, fact.now)
+
+    def _reopen(self, run_id: str, steps: list[ExpectedStep], now: int) -> None:
+        for step in steps:
+            step.be_ready(StepEvent.REOPEN, now)
+            step.charged = step.lost = 0
+        self.touched.add(run_id)
+
+    def _delete_run(self, fact: Fact, answer: object, run_id: str) -> None:
+        self._delete(run_id)
+
+    def _prune(self, fact: Fact, answer: int, before: int, limit: int) -> None:
+        old = [r for r in self.runs.values() if r.finished_at is not None and r.finished_at <= before]
+        if answer != min(limit, len(old)):
+            self._tell("prune removed another number of runs", f"{answer} instead of {len(old)}")
+        for run in old[:answer]:
+            self._delete(run.id)
+
+    def _delete(self, run_id: str) -> None:
+        run = self.runs.pop(run_id)
+        self.deleted_steps += len(run.steps)
+        if run.finished_at is None:
+            self._tell("a run was deleted that goes on", run_id)
+        self.deleted.add(run_id)
+
+    def _configure_queues(self, fact: Fact, answer: object, queues: Mapping[str, QueueConfig]) -> None:
+        self.queues.update(queues)
+
+    def _step(self, run_id: str, step_id: str) -> ExpectedStep | None:
+        run = self.runs.get(run_id)
+        return None if run is None else run.steps.get(step_id)

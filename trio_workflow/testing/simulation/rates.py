@@ -1,0 +1,53 @@
+"""Whether starts keep within the rate limits: a plain token bucket per queue, on the trio run's own time."""
+
+from collections.abc import Callable
+
+import trio
+
+from trio_workflow.model.changes import ClaimAnswer
+from trio_workflow.testing.simulation.oracle import Fact, Oracle
+from trio_workflow.testing.simulation.world import Fault, World
+
+
+class Rates:
+    """A burst, then the rate: n claims in any window of length w mean n <= burst + rate * w.
+
+    A wall clock that jumps forward may fill the bucket once, one that goes back never. Of several clocks that
+    disagree nothing is promised, so that such worlds are not looked at.
+    """
+
+    def __init__(self, oracle: Oracle, world: World, tell: Callable[[str, str], None]) -> None:
+        self._oracle, self._tell = oracle, tell
+        clocks = {Fault.CLOCK_FORWARD, Fault.CLOCK_BACK} & world.faults
+        self._is_sound = world.processes == 1 or not clocks
+        self._levels: dict[str, tuple[float, float]] = {}  # queue -> tokens, as of that time
+
+    def take(self, fact: Fact) -> None:
+        if fact.verb != "claim" or not self._is_sound:
+            return
+        answer = fact.answer
+        assert isinstance(answer, ClaimAnswer)
+        for claim in answer.claims:
+            self._start(claim.queue, fact.time)
+
+    def _start(self, queue: str, time: float) -> None:
+        config = self._oracle.queues.get(queue)
+        if config is None or config.rate_limit is None:
+            return
+        burst, rate = config.rate_limit.burst, config.rate_limit.rate_per_second
+        tokens, at = self._levels.get(queue, (float(burst), time))
+        tokens = min(float(burst), tokens + (time - at) * rate) - 1.0
+        self._levels[queue] = tokens, time
+        if tokens < -1e-3:
+            self._tell("a queue started more than its rate", f"{queue}: {-tokens:.3f} too many")
+
+    def may_start(self, queue: str) -> bool:
+        """Whether the queue has a token now, with something to spare for rounding."""
+        if queue not in self._levels:
+            return True
+        tokens, at = self._levels[queue]
+        rate = self._oracle.queues[queue].rate_limit
+        return rate is None or tokens + (trio.current_time() - at) * rate.rate_per_second >= 1.01
+
+    def clock_went_forward(self) -> None:
+        self._levels.clear()

@@ -1,0 +1,214 @@
+"""The stage: what all processes of a world share, and who looks on at the engine's points for it."""
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import outcome
+import trio
+
+from trio_workflow.clock import VIRTUAL_EPOCH
+from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
+from trio_workflow.model.policy import QueueConfig
+from trio_workflow.points import Point
+from trio_workflow.runtime.runs import StartRun
+from trio_workflow.runtime.runtime import Runtime
+from trio_workflow.store.protocol import Completed, Created
+from trio_workflow.store.sqlite.check import LOOKS, Report
+from trio_workflow.testing.simulation.actor import CURRENT, Actor
+from trio_workflow.testing.simulation.expected import ExpectedStep
+from trio_workflow.testing.simulation.faults import Faults
+from trio_workflow.testing.simulation.history import History
+from trio_workflow.testing.simulation.ledger import differences
+from trio_workflow.testing.simulation.oracle import Fact, Oracle
+from trio_workflow.testing.simulation.rates import Rates
+from trio_workflow.testing.simulation.scheduler import Scheduler
+from trio_workflow.testing.simulation.watch import Watch
+from trio_workflow.testing.simulation.world import World
+
+
+class Script(Protocol):
+    """Which runs there are, and who executes their steps. knows_executors: they say when they do not end when
+    they are cancelled."""
+
+    knows_executors: bool
+
+    def set_up(self, rt: Runtime, stage: "Stage", process: Actor, is_last: bool) -> None: ...
+    def start(self, run_id: str) -> StartRun: ...
+    def has_executor(self, kind: str) -> bool: ...
+    def wrote(self, step: ExpectedStep, body: bytes) -> bool: ...
+    async def at_the_end(self, rt: Runtime) -> None: ...
+
+
+class Stage:
+    """State of one simulation. Everything in it happens in one thread."""
+
+    def __init__(self, world: World, script: "Script", scheduler: Scheduler, folder: Path) -> None:
+        self.world, self.script, self.scheduler = world, script, scheduler
+        self.history = History(str(folder))
+        self.oracle = Oracle(self.history.tell)
+        self.rates = Rates(self.oracle, world, self.history.tell)
+        self.faults = Faults(world, self.history)
+        self.watch = Watch(self.oracle, scheduler, world, self.history)
+        self.watch.knows_executors = script.knows_executors
+        self.faults_are_over, self.all_started = trio.Event(), trio.Event()
+        self.started_ids = [f"run-{number}" for number in range(world.runs)]
+        self.unstarted = list(self.started_ids)
+        self._pending: list[Fact] = []  # of the transaction under way
+        self._commits = 0
+        self._thaws: dict[Actor, float] = {}
+        self._frozen = trio.Event()  # somebody was frozen
+
+    # What the engine tells.
+
+    def look(self, point: Point, *about: Any) -> None:
+        process = CURRENT.get()
+        self.history.count("point", point)
+        if process is None:
+            return
+        match point:
+            case Point.LOCK:
+                process.refuse_if_dead()
+                self.faults.at_lock(process)
+            case Point.BEGIN:
+                process.refuse_if_dead()
+                self._pending.clear()
+                self.faults.in_transaction(process, point)
+            case Point.VERB:
+                self._verb(process, *about)
+            case Point.COMMIT:
+                self.faults.in_transaction(process, point)
+            case Point.COMMITTED:
+                self._committed(process, *about)
+            case Point.TAKEN_BACK:
+                if len(self._pending) > 1:
+                    self.history.count("batch", "taken back")
+                self._pending.clear()
+            case Point.START:
+                self.watch.starts(process, *about)
+                self.faults.between(process)
+            case Point.END:
+                self.watch.ends(process, *about)
+                self.faults.between(process)
+            case Point.BYTES:
+                self.faults.at_bytes(process)
+            case _:
+                pass
+
+    async def wait(self, point: Point, about: object) -> None:
+        process = CURRENT.get()
+        if process is not None and not process.is_dead:
+            self.history.count("point", point)
+            await self.faults.take_time(process)
+
+    # What processes ask.
+
+    async def start_run(self, rt: Runtime, run_id: str) -> None:
+        await rt.start_runs([self.script.start(run_id)], if_exists="return")
+
+    def limit_of(self, queue: str) -> int:
+        return self.oracle.queues.get(queue, QueueConfig()).max_workers
+
+    def end_faults(self) -> None:
+        """From now on nothing goes wrong any more."""
+        self.faults.is_over = True
+        self.faults_are_over.set()
+        for process in list(self._thaws):
+            self._thaws[process] = trio.current_time()
+        self._frozen.set()
+
+    def freeze(self, process: Actor, seconds: float) -> None:
+        self.history.note(f"{process.name} is frozen for {seconds:.3f}")
+        self.scheduler.freeze(process)
+        self._thaws[process] = max(self._thaws.get(process, 0.0), trio.current_time() + seconds)
+        self._frozen.set()
+
+    async def thaw_always(self) -> None:
+        """Let frozen processes go on when it is time. Runs outside of all of them."""
+        while True:
+            with trio.move_on_at(min(self._thaws.values(), default=math.inf)):
+                await self._frozen.wait()
+            self._frozen = trio.Event()
+            for process, at in list(self._thaws.items()):
+                if at <= trio.current_time():
+                    del self._thaws[process]
+                    self.scheduler.thaw(process)
+
+    # The clock of all processes: the trio run's time, and each one's own error.
+
+    def now(self) -> int:
+        process = CURRENT.get()
+        skew = 0 if process is None else process.skew
+        return VIRTUAL_EPOCH + round((trio.current_time() + skew) * 1_000_000)
+
+    def not_before(self, at: int) -> None:
+        """Nothing: one process's wrong clock is not to move the others'."""
+
+    def _verb(self, process: Actor, tx: Any, verb: Any, answer: outcome.Outcome[Any]) -> None:
+        name, asked = getattr(verb, "func", verb).__name__, getattr(verb, "keywords", {})
+        refusal = answer.error if isinstance(answer, outcome.Error) else None
+        if refusal is not None:
+            self.history.count("refusal", type(refusal).__name__)
+        value = answer.value if isinstance(answer, outcome.Value) else None
+        if tx.conn.in_transaction:
+            self._pending.append(Fact(process.name, name, asked, value, refusal, tx.now, trio.current_time()))
+            self.faults.in_transaction(process, Point.VERB)
+
+    def _committed(self, process: Actor, batch: Sequence[Any], tx: Any) -> None:
+        facts, self._pending = self._pending, []
+        if process.is_dead:
+            self.history.tell("a dead process wrote", f"{process.name}: {[fact.verb for fact in facts]}")
+        self._commits += 1
+        self.history.count("batch", "of several calls" if len(batch) > 1 else "of one call")
+        if len(batch) > 1 and any(fact.refusal is not None for fact in facts):
+            self.history.count("batch", "with a refusal")
+        for fact in facts:
+            touched = set(self.oracle.touched)
+            self.oracle.take(fact)
+            if self.oracle.touched != touched or fact.refusal is not None:
+                self.history.note(f"{process.name} {_line(fact)}")
+            self.rates.take(fact)
+        process.told_later(tx.changes)
+        self._compare(tx.conn, whole=self._commits % 50 == 0)
+        self.faults.after_commit(process, batch)
+
+    def _compare(self, conn: sqlite3.Connection, *, whole: bool) -> None:
+        touched, self.oracle.touched = self.oracle.touched, set()
+        if not touched and not whole:
+            return
+        runs = {*self.oracle.runs, *self.oracle.deleted} if whole else touched
+        for difference in differences(conn, self.oracle, runs):
+            self.history.tell("the store is not as expected", difference)
+        report = Report()
+        for look in LOOKS:
+            key: int | None = 0
+            while key is not None:
+                key = look(report, key, conn)
+        for violation in report.found:
+            self.history.tell(f"check: {violation.invariant}", f"{violation.subject} {violation.message}")
+
+    def compare_all(self, conn: sqlite3.Connection) -> None:
+        """Every row of every run."""
+        self._compare(conn, whole=True)
+
+
+def _line(fact: Fact) -> str:
+    asked = ", ".join(f"{name}={_short(value)}" for name, value in fact.asked.items() if name != "new_token")
+    return f"{fact.verb}({asked}) -> {_short(fact.answer)} {fact.refusal or ''}"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, Completed):
+        return f"{[(token[:4], end.value) for token, end in value.ended.items()]}"
+    if isinstance(value, Created):
+        return f"{[move.run_id for move in value.changes.runs]}"
+    if isinstance(value, ClaimRequest):
+        return f"{value.limit} of {sorted(value.kinds)}"
+    if isinstance(value, ClaimAnswer):
+        return (
+            f"{value.refreshed} taken back, {[(c.step.run_id, c.step.id, c.token[:4]) for c in value.claims]}"
+        )
+    text = repr(sorted(cast("frozenset[str]", value)) if isinstance(value, frozenset) else value)
+    return text if len(text) < 300 else f"{text[:280]}..."

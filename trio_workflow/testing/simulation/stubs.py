@@ -1,0 +1,119 @@
+"""Executors that do what the seed says: work, emit, write, fail, hang, shield themselves, block."""
+
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import trio
+
+from trio_workflow.authoring.executor import Executor, executor
+from trio_workflow.authoring.options import optional
+from trio_workflow.authoring.step_context import StepContext
+from trio_workflow.errors import Permanent, Retryable
+from trio_workflow.testing.simulation.actor import Actor
+from trio_workflow.testing.simulation.stage import Stage
+from trio_workflow.testing.simulation.workload import step_options
+from trio_workflow.testing.simulation.world import OF_STUBS, Feature
+
+GENERATIONS = 2  # how deep children may have children
+
+
+def make_stub(kind: str, stage: Stage, process: Actor) -> Executor[[StepContext], Any]:
+    """An executor for that process; what it does depends on the seed, the step and the attempt."""
+
+    @executor(kind)
+    async def stub(step: StepContext) -> None:
+        roll = stage.world.random(f"{step.idempotency_key}/{step.attempt}")
+        await Stub(step, roll, stage, process).run()
+
+    return stub
+
+
+class Stub:
+    """One attempt."""
+
+    def __init__(self, step: StepContext, roll: random.Random, stage: Stage, process: Actor) -> None:
+        self._step, self._roll, self._stage, self._process = step, roll, stage, process
+        self._world = stage.world
+
+    async def run(self) -> None:
+        for feature, use in self._uses().items():
+            if self._world.has(feature) and self._roll.random() < 0.4:
+                await use()
+        await self._misbehave()
+        if self._roll.random() < 0.5:
+            await trio.sleep(self._roll.random() * self._world.lease * self._roll.choice((0.1, 1.0)))
+        self._step.result({"token": self._step.lease.token})
+
+    def _uses(self) -> dict[Feature, Callable[[], Awaitable[None]]]:
+        return {
+            Feature.RECORDS: self._record,
+            Feature.INLINE: self._inline,
+            Feature.EXTERNAL: self._external,
+            Feature.SAVE: self._save,
+            Feature.EMIT: self._emit,
+        }
+
+    async def _record(self) -> None:
+        self._step.record("rows", self._step.id, {"attempt": self._step.attempt})
+
+    async def _inline(self) -> None:
+        self._step.artifact("note.txt", "text/plain", self._step.lease.token.encode())
+
+    async def _external(self) -> None:
+        body = self._step.lease.token.encode()
+        await self._uncancelled(self._step.store_artifact("bytes.bin", "application/x-bytes", body))
+
+    async def _save(self) -> None:
+        await self._uncancelled(self._step.save(self._step.attempt))
+        self._step.progress(self._step.attempt)
+
+    async def _uncancelled(self, call: Awaitable[object]) -> None:
+        """A call to a store that is slow is waited for, cancelled or not."""
+        self._stage.watch.calls_the_store(self._step.lease.token, True)
+        await call
+        self._stage.watch.calls_the_store(self._step.lease.token, False)
+
+    async def _emit(self) -> None:
+        generation = int(self._step.step.metadata.get("generation", "0"))
+        if generation >= GENERATIONS:
+            return
+        for index in range(self._roll.randint(1, 2)):
+            on = self._roll.choice(((), (self._step.id,), optional(self._step.id), ("s0",)))
+            options = step_options(self._world, self._roll, prefix=f"{generation}{index}")
+            self._step.emit(depends_on=on, metadata={"generation": str(generation + 1)}, **options)
+
+    async def _misbehave(self) -> None:
+        faults = [fault for fault in sorted(OF_STUBS) if self._world.has(fault)]
+        if self._stage.faults.is_over or not faults or self._roll.random() < 0.6:
+            return
+        fault = self._roll.choice(faults)
+        self._stage.faults.count(fault)
+        await getattr(self, f"_{fault}")()
+
+    async def _fail(self) -> None:
+        await trio.sleep(self._roll.choice((0.0, 0.5)))
+        if self._roll.random() < 0.6:
+            raise Retryable("flaky", delay=self._roll.choice((None, 0.0, 1.0)))
+        raise Permanent("broken") if self._roll.random() < 0.5 else ValueError("wrong")
+
+    async def _hang(self) -> None:
+        await trio.sleep(self._world.lease * 3)
+
+    async def _swallow(self) -> None:
+        self._stage.watch.is_uncooperative(self._step.lease.token)
+        with suppress(trio.Cancelled):
+            await trio.sleep(self._world.lease * 2)
+        with trio.CancelScope(shield=True):
+            await trio.sleep(self._roll.random() * self._world.lease * 2)
+
+    async def _block(self) -> None:
+        self._process.freeze_for(self._roll.random() * self._world.lease * 2)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def _misfit(self) -> None:
+        if self._roll.random() < 0.5:
+            self._step.emit(self._step.id, kind="work")
+        else:
+            self._step.record("rows", "lone", "\ud800")

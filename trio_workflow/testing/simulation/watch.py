@@ -1,0 +1,101 @@
+"""What is watched of executors as they run: who may start, for how long, and beside whom.
+
+A cooperative execution is one that ends when it is cancelled: its process was not frozen meanwhile, and its
+executor neither shields itself nor holds up the event loop.
+"""
+
+import attrs
+import trio
+
+from trio_workflow.runtime.attempt import Ended
+from trio_workflow.runtime.holding import Holding
+from trio_workflow.testing.simulation.actor import Actor
+from trio_workflow.testing.simulation.history import History
+from trio_workflow.testing.simulation.oracle import Oracle
+from trio_workflow.testing.simulation.scheduler import Scheduler
+from trio_workflow.testing.simulation.world import CLOCKS, World
+
+GRAIN = 0.002
+"""Seconds by which two readings of one event may differ."""
+
+
+@attrs.define(eq=False)
+class Execution:
+    process: Actor
+    step: str
+    queue: str
+    token: str
+    is_cooperative: bool = True
+    is_in_call: bool = False
+    free_since: float = 0.0  # when its last call to the store returned
+
+
+class Watch:
+    """executions: those that have not returned, by token."""
+
+    def __init__(self, oracle: Oracle, scheduler: Scheduler, world: World, history: History) -> None:
+        self._oracle, self._scheduler, self._world, self._history = oracle, scheduler, world, history
+        self.executions: dict[str, Execution] = {}
+        self.knows_executors = True  # whether they say when they do not end on a cancel
+
+    def starts(self, process: Actor, holding: Holding) -> None:
+        step = holding.claim
+        name, token = f"{step.run_id}/{step.step_id}", holding.token
+        self._history.note(f"{process.name} starts {name} attempt {step.attempt}")
+        if self._oracle.owners.get(token) != process.name:
+            self._history.tell("an executor started without a lease of its process", name)
+        if self._oracle.enders.get(token) == process.name and holding.reason is None:
+            self._history.tell("an executor started after its own process had ended its lease", name)
+        self._beside(process, name)
+        self.executions[token] = Execution(
+            process, name, step.queue, token, not self._scheduler.is_frozen(process)
+        )
+        mine = [e for e in self.executions.values() if e.process is process]
+        if len(mine) > process.config.max_workers:
+            self._history.tell("a process ran more than max_workers", f"{process.name}: {len(mine)}")
+        limit = self._oracle.queues.get(step.queue)
+        if limit is not None and sum(e.queue == step.queue for e in mine) > limit.max_workers:
+            self._history.tell("a process ran more than a queue's limit", f"{process.name}: {step.queue}")
+
+    def _beside(self, process: Actor, name: str) -> None:
+        for other in self.executions.values():
+            if other.step != name:
+                continue
+            self._history.count("overlap", "cooperative" if other.is_cooperative else "uncooperative")
+            if self._is_watched(other) and not other.process.is_dead and not self._world.faults & CLOCKS:
+                self._history.tell(
+                    "two attempts of a step ran at once", f"{name} on {other.process.name}, {process.name}"
+                )
+
+    def ends(self, process: Actor, holding: Holding, ended: Ended) -> None:
+        execution = self.executions.pop(holding.token, None)
+        outcome = type(ended.outcome).__name__
+        self._history.note(f"{process.name} ended {holding.claim.step_id} as {outcome} {holding.reason}")
+        self._history.count("ended", f"{outcome}")
+        if execution is None or process.is_dead or not self._is_watched(execution):
+            return
+        expiry = self._oracle.confirmed[holding.token] + self._world.lease
+        late = trio.current_time() - max(expiry, execution.free_since)
+        if late > GRAIN:
+            self._history.tell(
+                "an executor ran past its last confirmed expiry", f"{execution.step}: {late:.3f} s"
+            )
+
+    def _is_watched(self, execution: Execution) -> bool:
+        return execution.is_cooperative and not execution.is_in_call and self.knows_executors
+
+    def is_uncooperative(self, token: str) -> None:
+        """From here on the execution does not end when it is cancelled."""
+        if token in self.executions:
+            self.executions[token].is_cooperative = False
+
+    def calls_the_store(self, token: str, calls: bool) -> None:
+        """It waits for a call that is not cancelled, or no longer does."""
+        if token in self.executions:
+            self.executions[token].is_in_call = calls
+            self.executions[token].free_since = trio.current_time()
+
+    def froze(self, process: Actor) -> None:
+        for execution in self.executions.values():
+            if execution.process is process:
+                execution.is_cooperative = False

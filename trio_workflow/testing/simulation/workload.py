@@ -1,0 +1,56 @@
+"""The graphs that simulated runs begin with."""
+
+import random
+from typing import Any
+
+from trio_workflow.authoring.options import optional, require
+from trio_workflow.authoring.package import Package
+from trio_workflow.authoring.run_builder import RunBuilder
+from trio_workflow.model.policy import RetryPolicy
+from trio_workflow.testing.simulation.world import Feature, World
+
+QUEUES = ("narrow", "wide", "rated", "unnamed")
+
+
+def make_package(world: World) -> Package:
+    """A package whose entrypoint draws a graph from the seed and the run's id."""
+    package = Package("simulated")
+
+    @package.entrypoint
+    def start(run: RunBuilder) -> None:
+        roll = world.random(f"graph of {run.id}")
+        ids: list[str] = []
+        for index in range(roll.randint(1, world.steps)):
+            needed = roll.sample(ids, min(len(ids), roll.choice((0, 1, 1, 2))))
+            loose = world.has(Feature.OPTIONAL) and roll.random() < 0.5
+            on = optional(*needed) if loose else require(*needed)
+            handle = run.step(f"s{index}", depends_on=on, **step_options(world, roll, prefix=""))
+            ids.append(handle.id)
+
+    return package
+
+
+def step_options(world: World, roll: random.Random, prefix: str) -> dict[str, Any]:
+    """Options of a step, of the features that the world has."""
+    options: dict[str, Any] = {
+        "kind": "rare" if world.has(Feature.RARE_KIND) and roll.random() < 0.3 else "work",
+        "queue": roll.choice(QUEUES),
+        "retry": RetryPolicy(
+            max_attempts=world.max_attempts,
+            backoff=roll.choice(("fixed", "linear", "exponential")),
+            initial_backoff=roll.choice((0.0, 0.5)),
+            max_backoff=4.0,
+            jitter=roll.choice((0.0, 0.5)),
+        ),
+    }
+    if world.has(Feature.DEDUP) and roll.random() < 0.4:
+        options["dedup_key"] = f"{prefix}{roll.choice('xy')}"
+    if world.has(Feature.DELAY) and roll.random() < 0.3:
+        options["delay"] = roll.choice((0.5, 3.0))
+    if world.has(Feature.PRIORITY):
+        options["priority"] = roll.randint(-2, 2)
+    if world.has(Feature.TIMEOUT) and roll.random() < 0.5:
+        options["timeout"] = world.lease * roll.choice((0.3, 1.5))
+    if world.has(Feature.EXCUSED) and roll.random() < 0.4:
+        options["allow_failure"] = True
+    return options

@@ -1,0 +1,139 @@
+"""A world: everything about a simulation that its seed decides before it begins."""
+
+import math
+import random
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+import attrs
+
+from trio_workflow.model.policy import QueueConfig, RateLimit
+
+T = TypeVar("T")
+
+
+class Fault(StrEnum):
+    """What may go wrong. A world has some of them on."""
+
+    CRASH_BEFORE = "crash_before"  # a process dies as it takes the write lock
+    CRASH_INSIDE = "crash_inside"  # in a transaction, before COMMIT
+    CRASH_AFTER = "crash_after"  # after COMMIT, before anybody is answered
+    CRASH_BETWEEN = "crash_between"  # anywhere else, executors running
+    CRASH_BYTES = "crash_bytes"  # when an artifact's bytes are stored and its row is not
+    LOST_ANSWER = "lost_answer"  # a commit succeeds, and those who asked for it are told of an error
+    SLOW = "slow"  # a call to the store takes up to half a lease, or two
+    LOCKED = "locked"  # another connection holds the write lock
+    DISK_FULL = "disk_full"  # for all processes, for a while
+    IO_ERROR = "io_error"
+    FREEZE = "freeze"  # a process is stopped for up to three leases, and goes on as a zombie
+    CLOCK_FORWARD = "clock_forward"  # a process's wall clock jumps
+    CLOCK_BACK = "clock_back"
+    FAIL = "fail"  # executors raise
+    HANG = "hang"  # executors take as long as their timeout or a cancellation lets them
+    SWALLOW = "swallow"  # executors go on after a cancellation, and return as if nothing had been
+    BLOCK = "block"  # executors hold up the event loop of their process
+    MISFIT = "misfit"  # executors hand in what cannot be stored
+    CANCEL_RUN = "cancel_run"  # operators
+    RETRY = "retry"
+    DELETE = "delete"
+    RESTART = "restart"  # a process drains or closes, and opens again
+    IMPATIENT = "impatient"  # callers that are cancelled while they wait
+
+
+class Feature(StrEnum):
+    """What steps use. A world has some of them on."""
+
+    EMIT = "emit"
+    OPTIONAL = "optional"
+    DEDUP = "dedup"
+    DELAY = "delay"
+    PRIORITY = "priority"
+    TIMEOUT = "timeout"
+    EXCUSED = "excused"
+    RECORDS = "records"
+    INLINE = "inline"
+    EXTERNAL = "external"
+    SAVE = "save"
+    RARE_KIND = "rare_kind"
+
+
+OF_STUBS = frozenset({Fault.FAIL, Fault.HANG, Fault.SWALLOW, Fault.BLOCK, Fault.MISFIT})
+"""What only executors of the simulation's own do."""
+
+CLOCKS = frozenset({Fault.CLOCK_FORWARD, Fault.CLOCK_BACK})
+
+
+@attrs.frozen(kw_only=True)
+class World:
+    """Durations are seconds. runs: how many operators start; steps: most steps that one begins with."""
+
+    seed: int
+    processes: int
+    runs: int
+    steps: int
+    duration: float
+    lease: float
+    poll: float
+    max_workers: int
+    max_lost: int
+    grace: float
+    max_attempts: int
+    queues: Mapping[str, QueueConfig]
+    faults: frozenset[Fault]
+    features: frozenset[Feature]
+
+    def random(self, stream: str) -> random.Random:
+        """A stream of its own for each part, so that taking a fault out leaves the others where they were."""
+        return random.Random(f"{self.seed}/{stream}")
+
+    def has(self, option: Fault | Feature) -> bool:
+        return option in self.faults or option in self.features
+
+    @property
+    def is_calm(self) -> bool:
+        """One process, whose clock and store are sound: nothing in it may wait without need."""
+        return self.processes == 1 and not self.faults & DISTURBING
+
+
+DISTURBING = frozenset(Fault) - {Fault.FAIL, Fault.CANCEL_RUN, Fault.RETRY, Fault.MISFIT, Fault.DELETE}
+
+
+def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
+    """The world of a seed. faults: those that may be on."""
+    roll = random.Random(f"{seed}/world")
+    processes = roll.choice((1, 1, 2, 2, 3))
+    is_calm = roll.random() < 0.15
+    on = _some(roll, tuple(Fault), roll.choice((0.1, 0.25, 0.5)))
+    if is_calm:
+        processes, on = 1, on - DISTURBING
+    lease = roll.choice((3.0, 6.0, 12.0))
+    return World(
+        seed=seed,
+        processes=processes,
+        runs=roll.randint(1, 5),
+        steps=roll.choice((1, 3, 6, 10)),
+        duration=roll.choice((4.0, 10.0, 25.0)),
+        lease=lease,
+        poll=math.inf if is_calm else roll.choice((0.25, 1.0)),
+        max_workers=roll.randint(1, 4),
+        max_lost=roll.choice((1, 2, 3, 5)),
+        grace=roll.choice((0.0, 0.0, 2.0)),
+        max_attempts=roll.randint(1, 4),
+        queues=_queues(roll),
+        faults=on & faults,
+        features=_some(roll, tuple(Feature), 0.5),
+    )
+
+
+def _some(roll: random.Random, options: tuple[T, ...], chance: float) -> frozenset[T]:
+    return frozenset(option for option in options if roll.random() < chance)
+
+
+def _queues(roll: random.Random) -> dict[str, QueueConfig]:
+    rate = RateLimit(rate_per_second=roll.choice((0.5, 2.0, 5.0)), burst=roll.randint(1, 4))
+    return {
+        "narrow": QueueConfig(max_workers=roll.randint(1, 2)),
+        "wide": QueueConfig(max_workers=roll.randint(2, 5)),
+        "rated": QueueConfig(max_workers=3, rate_limit=rate),
+    }
