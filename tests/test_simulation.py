@@ -43,11 +43,10 @@ def test_a_package_is_played_in_many_worlds() -> None:
 
 
 def test_worlds_can_be_fixed_and_faults_chosen() -> None:
-    campaign = simulate(
-        make_chain(3), seeds=range(5), faults=["crash_after"], processes=1, runs=1, max_lost=99
-    )
-    assert set(campaign.counts["fault"]) <= {Fault.CRASH_AFTER}
-    assert campaign.steps == 15
+    fixed = {"processes": 1, "runs": 1, "max_lost": 99}
+    campaign = simulate(make_chain(3), seeds=range(40), faults=["crash_after", "slow"], **fixed)
+    assert set(campaign.counts["fault"]) == {Fault.CRASH_AFTER, Fault.SLOW}
+    assert campaign.steps == 120
 
 
 def test_a_function_may_register_what_is_needed_and_the_start_is_drawn() -> None:
