@@ -42,13 +42,14 @@ class Pauses:
 
     longest: by the wall, which on a busy machine counts what others do. busy: the same, but at most the CPU
     time that this process spent meanwhile. own: in one go in the bodies of the bench itself. write: the
-    writer's longest turn.
+    writer's longest turn, and write_busy the most CPU time of its thread in one.
     """
 
     longest: float = 0.0
     busy: float = 0.0
     own: float = 0.0
     write: float = 0.0
+    write_busy: float = 0.0
     _last: float = 0.0
     _spent: float = 0.0
 
@@ -61,7 +62,7 @@ class Pauses:
     def restart(self) -> None:
         """Forget what was longest so far."""
         self._mark()
-        self.longest = self.busy = self.own = self.write = 0.0
+        self.longest = self.busy = self.own = self.write = self.write_busy = 0.0
 
     def _mark(self) -> None:
         self._last, self._spent = time.perf_counter(), time.process_time()
@@ -106,10 +107,11 @@ def watch_writer(rt: Runtime) -> None:
     run = committer.run
 
     def timed(batch: list[Entry]) -> bool:
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.thread_time()
         try:
             return run(batch)
         finally:
+            PAUSES.write_busy = max(PAUSES.write_busy, time.thread_time() - cpu)
             PAUSES.write = max(PAUSES.write, time.perf_counter() - started)
 
     committer.run = timed  # type: ignore[method-assign]
@@ -124,7 +126,7 @@ async def phase(name: str) -> AsyncIterator[None]:
     print(
         f"{name:<26}{taken:>7.2f} s{spent:>7.2f} s CPU   longest pause {PAUSES.longest * 1000:>6.1f} ms"
         f" ({PAUSES.busy * 1000:>5.1f} ms CPU)"
-        f"   longest write {PAUSES.write * 1000:>7.1f} ms"
+        f"   longest write {PAUSES.write * 1000:>6.1f} ms ({PAUSES.write_busy * 1000:>6.1f} ms CPU)"
         + (f"   (own body {PAUSES.own * 1000:.0f} ms)" if PAUSES.own else ""),
         flush=True,
     )
