@@ -43,8 +43,8 @@ def test_a_package_is_played_in_many_worlds() -> None:
 
 
 def test_worlds_can_be_fixed_and_faults_chosen() -> None:
-    fixed = {"processes": 1, "runs": 1, "max_lost": 99}
-    campaign = simulate(make_chain(3), seeds=range(40), faults=["crash_after", "slow"], **fixed)
+    faults = ["crash_after", "slow"]
+    campaign = simulate(make_chain(3), range(40), faults=faults, processes=1, runs=1, max_lost=99)
     assert set(campaign.counts["fault"]) == {Fault.CRASH_AFTER, Fault.SLOW}
     assert campaign.steps == 120
 
