@@ -170,9 +170,12 @@ def executions_have_leases(facts: Facts) -> Iterator[str]:
                 yield f"{_what_ran(execution)} ran {by_attempt[execution.attempt]} times"
     for attempt in _all_attempts(facts):
         executions = facts.executions.get((attempt.run, attempt.step), [])
-        ran = [execution for execution in executions if execution.attempt == attempt.number]
-        if attempt.outcome == "succeeded" and not (ran and ran[0].end is not None):
-            yield f"{_name(attempt)} succeeded, and was not executed to its end"
+        ends = [execution.ended for execution in executions if execution.attempt == attempt.number]
+        was_over = any(end is not None and end <= (attempt.finished or 0) for end in ends)
+        if attempt.outcome == "succeeded" and not was_over:
+            yield f"{_name(attempt)} succeeded, and had not been executed to its end"
+        if attempt.outcome == "lease_lost" and ends and not was_over and not has_lost_the_step(attempt):
+            yield f"{_name(attempt)} was taken back before its lease had run out"
 
 
 def tokens_are_unique(facts: Facts) -> Iterator[str]:

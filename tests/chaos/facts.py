@@ -72,7 +72,11 @@ class ArtifactRow:
 
 @attrs.frozen
 class Execution:
-    """A physical execution. begin, end: nanoseconds of the monotonic clock; end None: it was cut off."""
+    """A physical execution. begin, end: nanoseconds of the monotonic clock.
+
+    end is also when its process was seen to have ended, if that cut it off. ended: what it noted itself, in
+    microseconds since 1970; None if it was cut off.
+    """
 
     run: str
     step: str
@@ -81,6 +85,7 @@ class Execution:
     pid: int
     begin: int
     end: int | None
+    ended: int | None
 
 
 Entry = dict[str, Any]
@@ -162,11 +167,12 @@ def _by_step(rows: Iterator[Any]) -> dict[tuple[str, str], list[Any]]:
 
 def _executions(entries: list[Entry], exits: dict[int, int]) -> Iterator[Execution]:
     """One that noted no end went on, at the longest, until its process was seen to have ended."""
-    ends = {(e["pid"], e["token"]): e["at"] for e in entries if e["what"] == "end"}
+    ends = {(e["pid"], e["token"]): e for e in entries if e["what"] == "end"}
     for e in entries:
         if e["what"] == "begin":
-            end = ends.get((e["pid"], e["token"]), exits.get(e["pid"]))
-            yield Execution(e["run"], e["step"], e["attempt"], e["token"], e["pid"], e["at"], end)
+            own = ends.get((e["pid"], e["token"]))
+            end, ended = (exits.get(e["pid"]), None) if own is None else (own["at"], own["wall"])
+            yield Execution(e["run"], e["step"], e["attempt"], e["token"], e["pid"], e["at"], end, ended)
 
 
 def _artifact(

@@ -1,5 +1,6 @@
 """Ways to spoil a sound run: leases, executions, bytes, limits, and how processes ended."""
 
+from collections.abc import Callable
 from typing import Any
 
 from . import journal
@@ -54,9 +55,32 @@ def is_of(entry: dict[str, Any], step: str) -> bool:
     return (entry.get("run"), entry.get("step")) == ("run-0", step)
 
 
-@breaks(LEASED, "attempt 1 of run-0/leaf-0 succeeded, and was not executed to its end")
+def longer_execution(step: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """The first execution of that step ends much later."""
+
+    def change(entry: dict[str, Any]) -> dict[str, Any]:
+        is_it = is_of(entry, step) and (entry["what"], entry["attempt"]) == ("end", 1)
+        return entry | {"at": entry["at"] + 10**15, "wall": 2**60} if is_it else entry
+
+    return change
+
+
+@breaks(LEASED, "attempt 1 of run-0/leaf-0 succeeded, and had not been executed to its end")
 def a_success_that_was_not_executed(copy: Copy) -> None:
     copy.edit(journal.EXECUTIONS, lambda entry: None if is_of(entry, "leaf-0") else entry)
+
+
+@breaks(LEASED, "attempt 1 of run-0/leaf-0 succeeded, and had not been executed to its end")
+def a_success_that_another_handed_in(copy: Copy) -> None:
+    copy.edit(journal.EXECUTIONS, longer_execution("leaf-0"))
+
+
+@breaks(LEASED, "attempt 1 of run-0/leaf-2 was taken back before its lease had run out")
+def a_lease_that_is_taken_back_early(copy: Copy) -> None:
+    copy.sql(
+        f"UPDATE attempts SET outcome = 'lease_lost' WHERE number = 1 AND step_key = {copy.step('leaf-2')}"
+    )
+    copy.edit(journal.EXECUTIONS, longer_execution("leaf-2"))
 
 
 @breaks("tokens are unique", "has the fencing token of execution 1 of run-0/leaf-")
@@ -72,14 +96,9 @@ def a_token_that_is_used_again(copy: Copy) -> None:
 OVERLAP = "only a lost step is executed twice at once"
 
 
-def longer_first_attempt(entry: dict[str, Any]) -> dict[str, Any]:
-    is_it = is_of(entry, "leaf-2") and (entry["what"], entry["attempt"]) == ("end", 1)
-    return entry | {"at": entry["at"] + 10**15} if is_it else entry
-
-
 @breaks(OVERLAP, f"began while execution 1 of run-0/leaf-2 in process {PID} ran, which ended as retried")
 def two_executions_at_once(copy: Copy) -> None:
-    copy.edit(journal.EXECUTIONS, longer_first_attempt)
+    copy.edit(journal.EXECUTIONS, longer_execution("leaf-2"))
 
 
 BYTES = "artifacts have their bytes"
