@@ -246,7 +246,16 @@ class _Drama:
                 case Fault.FREEZE:
                     process.freeze_for(size * 3 * self._world.lease)
                 case Fault.CLOCK_FORWARD:
-                    process.skew += size * 3 * self._world.lease
+                    self._set_clock(process, size * 3 * self._world.lease)
                     self._stage.rates.clock_went_forward()
                 case _:
-                    process.skew -= size * 3 * self._world.lease
+                    self._set_clock(process, -size * 3 * self._world.lease)
+
+    def _set_clock(self, process: Process, by: float) -> None:
+        process.skew += by
+        # Of a second jump that follows soon the process sees only what both make together.
+        distrusted = self._stage.oracle.distrusted
+        if abs(by) > self._world.lease / 3 and process.name not in distrusted and process.rt is not None:
+            distrusted[process.name] = trio.current_time() + self._world.lease
+        else:
+            distrusted[process.name] = 0.0

@@ -9,6 +9,7 @@ import outcome
 import trio
 
 from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
+from trio_workflow.model.outcome import Completion, Success
 from trio_workflow.points import Point
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.history import History
@@ -70,6 +71,17 @@ class Faults:
             self._full_until = trio.current_time() + self.roll(Fault.DISK_FULL).random() * self._world.lease
         if not self.is_over and trio.current_time() < self._full_until and point is not Point.BEGIN:
             raise _error("database or disk is full", sqlite3.SQLITE_FULL)
+
+    def in_complete(self, completions: Sequence[Completion]) -> None:
+        """Some successes cannot be stored, however often they are offered."""
+        for completion in completions:
+            poison = self._world.random(f"poison {completion.token}")
+            if (
+                isinstance(completion.outcome, Success)
+                and poison.random() < 0.15
+                and self.strikes(Fault.POISON, 1)
+            ):
+                raise _error("this outcome cannot be stored", sqlite3.SQLITE_CONSTRAINT)
 
     def after_commit(self, process: Actor, batch: Sequence[Any]) -> None:
         if self.strikes(Fault.CRASH_AFTER):

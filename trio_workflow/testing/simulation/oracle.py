@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
+import trio
 
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest, Renewal
 from trio_workflow.model.outcome import Completion, Failed, LeaseLost, Released, Success
@@ -56,6 +57,8 @@ class Oracle:
         self.owners: dict[str, str] = {}  # every token ever leased -> the process
         self.confirmed: dict[str, float] = {}  # token -> when its lease was last written, on the run's clock
         self.enders: dict[str, str] = {}  # every token that no longer holds -> the process that ended it
+        self.known_gone: dict[str, float] = {}  # token -> when its process was told, or did it itself
+        self.distrusted: dict[str, float] = {}  # process -> until when it must take back no lease
         self.touched: set[str] = set()
 
     def take(self, fact: Fact) -> None:
@@ -72,6 +75,14 @@ class Oracle:
             run.finished_at = fact.now if run.status.is_final else None
         for token in held.keys() - self.running.keys():
             self.enders[token] = fact.process
+            if fact.process == self.owners[token]:
+                self.known_gone.setdefault(token, fact.time)
+
+    def denied(self, process: str, tokens: Iterable[str]) -> None:
+        """The process was told that these leases no longer hold."""
+        for token in tokens:
+            if self.owners.get(token) == process:
+                self.known_gone.setdefault(token, trio.current_time())
 
     @property
     def running(self) -> dict[str, ExpectedStep]:
@@ -158,6 +169,8 @@ class Oracle:
             self.touched.add(claimed.run.id)
 
     def _expire(self, fact: Fact, answer: ClaimAnswer, request: ClaimRequest) -> None:
+        if request.expire and fact.time < self.distrusted.get(fact.process, 0.0):
+            self._tell("leases were taken back by a clock that had just jumped", fact.process)
         expired = [
             step
             for token, step in self.running.items()
@@ -175,6 +188,7 @@ class Oracle:
         live = {renewal.token for renewal in renewals if renewal.token in running}
         if set(answer) != live:
             self._tell("renewals were answered against their tokens", f"{sorted(answer ^ live)}")
+        self.denied(fact.process, {renewal.token for renewal in renewals} - live)
         for token in live:
             running[token].expires_at = fact.now + lease
             self.confirmed[token] = fact.time
@@ -209,6 +223,8 @@ class Oracle:
             self._reopen(run_id, failed, fact.now)
 
     def _reopen(self, run_id: str, steps: list[ExpectedStep], now: int) -> None:
+        if self.runs[run_id].is_canceled:
+            self._tell("a step of a canceled run was retried", run_id)
         for step in steps:
             step.be_ready(StepEvent.REOPEN, now)
             step.charged = step.lost = 0

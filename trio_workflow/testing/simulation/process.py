@@ -57,6 +57,11 @@ class Process:
                     nursery.start_soon(self._hear, stream)
                     await self._work(rt, is_last=is_last)
                     nursery.cancel_scope.cancel()
+                running = rt.statistics().running
+                if running and not self.is_dead:
+                    self.stage.history.tell(
+                        "slots are taken although nothing runs", f"{self.name}: {running}"
+                    )
         except BaseException as error:
             self._explain(error)
         finally:

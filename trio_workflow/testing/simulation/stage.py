@@ -155,6 +155,10 @@ class Stage:
         if tx.conn.in_transaction:
             self._pending.append(Fact(process.name, name, asked, value, refusal, tx.now, trio.current_time()))
             self.faults.in_transaction(process, Point.VERB)
+            if name == "complete":
+                self.faults.in_complete(asked["completions"])
+        elif name == "fence":
+            self.oracle.denied(process.name, {token for _, token in asked["leases"]} - (value or {}).keys())
 
     def _committed(self, process: Actor, batch: Sequence[Any], tx: Any) -> None:
         facts, self._pending = self._pending, []

@@ -45,6 +45,7 @@ class Stub:
         if self._roll.random() < 0.5:
             await trio.sleep(self._roll.random() * self._world.lease * self._roll.choice((0.1, 1.0)))
         self._step.result({"token": self._step.lease.token})
+        self._stage.watch.has_finished(self._step.lease.token)
 
     def _uses(self) -> dict[Feature, Callable[[], Awaitable[None]]]:
         return {

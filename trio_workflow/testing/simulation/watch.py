@@ -7,13 +7,14 @@ executor neither shields itself nor holds up the event loop.
 import attrs
 import trio
 
+from trio_workflow.model.outcome import Success
 from trio_workflow.runtime.attempt import Ended
 from trio_workflow.runtime.holding import Holding
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.history import History
 from trio_workflow.testing.simulation.oracle import Oracle
 from trio_workflow.testing.simulation.scheduler import Scheduler
-from trio_workflow.testing.simulation.world import CLOCKS, World
+from trio_workflow.testing.simulation.world import CLOCKS, Fault, World
 
 GRAIN = 0.002
 """Seconds by which two readings of one event may differ."""
@@ -27,6 +28,7 @@ class Execution:
     token: str
     is_cooperative: bool = True
     is_in_call: bool = False
+    has_finished: bool = False  # its executor has done all it had to
     free_since: float = 0.0  # when its last call to the store returned
 
 
@@ -72,8 +74,29 @@ class Watch:
         outcome = type(ended.outcome).__name__
         self._history.note(f"{process.name} ended {holding.claim.step_id} as {outcome} {holding.reason}")
         self._history.count("ended", f"{outcome}")
-        if execution is None or process.is_dead or not self._is_watched(execution):
+        if execution is None or process.is_dead:
             return
+        if isinstance(ended.outcome, Success):
+            self._succeeds(execution, holding)
+        if not self._is_watched(execution):
+            return
+        self._ends_in_time(execution, holding)
+
+    def _succeeds(self, execution: Execution, holding: Holding) -> None:
+        if holding.reason is not None:
+            self._history.tell(
+                "an executor that was cancelled succeeded", f"{execution.step} {holding.reason}"
+            )
+        if self.knows_executors and not execution.has_finished:
+            self._history.tell("an executor succeeded that had not finished", execution.step)
+
+    def _ends_in_time(self, execution: Execution, holding: Holding) -> None:
+        gone = self._oracle.known_gone.get(holding.token)
+        is_slow = self._world.faults & {Fault.SLOW, Fault.LOST_ANSWER}
+        if gone is not None and not is_slow and trio.current_time() - max(gone, execution.free_since) > GRAIN:
+            self._history.tell(
+                "an executor went on although its process knew that its lease was gone", execution.step
+            )
         expiry = self._oracle.confirmed[holding.token] + self._world.lease
         late = trio.current_time() - max(expiry, execution.free_since)
         if late > GRAIN:
@@ -83,6 +106,11 @@ class Watch:
 
     def _is_watched(self, execution: Execution) -> bool:
         return execution.is_cooperative and not execution.is_in_call and self.knows_executors
+
+    def has_finished(self, token: str) -> None:
+        """The executor has done all it had to."""
+        if token in self.executions:
+            self.executions[token].has_finished = True
 
     def is_uncooperative(self, token: str) -> None:
         """From here on the execution does not end when it is cancelled."""

@@ -38,6 +38,7 @@ class Fault(StrEnum):
     RETRY = "retry"
     DELETE = "delete"
     RESTART = "restart"  # a process drains or closes, and opens again
+    POISON = "poison"  # the store refuses some outcomes, each time they are offered
     IMPATIENT = "impatient"  # callers that are cancelled while they wait
 
 
