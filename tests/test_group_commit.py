@@ -237,6 +237,19 @@ async def test_a_severed_store_writes_nothing_more(bench: Bench) -> None:
     assert await bench.store.reads.workflow("r") is None
 
 
+async def test_a_store_severed_in_a_batch_that_is_tried_again_writes_nothing_more(bench: Bench) -> None:
+    writer = bench.store._writer
+
+    def sever(tx: Tx) -> int:
+        if bench.store.statistics().taken_back:
+            writer.sever()
+        return trash(1)(tx)
+
+    answers = await together(bench, broken, sever, trash(2))
+    assert [type(answer).__name__ for answer in answers] == ["Error", "Value", "Error"]
+    assert marks(bench) == [1]  # the commit that had begun is the last
+
+
 async def test_those_in_line_when_a_store_is_severed_are_told(tmp_path: Path) -> None:
     held, errors = Held(), list[BaseException]()
 

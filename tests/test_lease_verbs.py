@@ -1,5 +1,6 @@
 """Leases: renewed, lost, spared, and worth nothing once their token is gone."""
 
+import attrs
 import pytest
 from store_kit import LEASE, PERMANENT, SECOND, Bench, jump, names, open_bench, run, step
 
@@ -7,6 +8,7 @@ from trio_workflow.model.changes import Claim, Renewal
 from trio_workflow.model.outcome import Released
 from trio_workflow.model.records import Progress
 from trio_workflow.model.status import AttemptOutcome
+from trio_workflow.runtime.drift import Drift
 
 
 async def leased(bench: Bench) -> Claim:
@@ -163,7 +165,7 @@ async def test_of_two_leases_the_one_that_runs_on_is_left_alone(bench: Bench) ->
 async def test_a_claim_that_must_not_expire_leases_does_not(bench: Bench) -> None:
     await leased(bench)
     jump(1000)
-    answer = await bench.ask(expire=False)
+    answer = await bench.ask(may_expire=lambda now: False)
     assert (answer.refreshed, answer.claims) == (0, ())
 
 
@@ -234,3 +236,48 @@ async def test_lost_leases_do_not_use_up_attempts(bench: Bench) -> None:
         jump(LEASE / SECOND)
         await bench.ask(0, max_lost=99)
     assert bench.rows("SELECT attempt, charged, lost, status FROM steps") == [(5, 0, 5, "ready")]
+
+
+async def test_whether_leases_may_be_taken_back_is_asked_with_the_time_of_the_transaction(
+    bench: Bench,
+) -> None:
+    """The clock may be set while a claim waits for the write lock: what was asked before would not do."""
+    await leased(bench)
+    jump(1000)
+    asked: list[int] = []
+    answer = await bench.ask(may_expire=asked.append)  # answers None: no
+    assert asked == [bench.now()]
+    assert not answer.looked_for_expired
+
+
+@attrs.define
+class TwoClocks:
+    wall: float = 0.0
+    steady: float = 0.0
+
+    def now(self) -> int:
+        return round(self.wall * SECOND)
+
+    def monotonic(self) -> float:
+        return self.steady
+
+    def not_before(self, at: int) -> None: ...
+
+    def go(self, seconds: float) -> None:
+        self.wall += seconds
+        self.steady += seconds
+
+
+@pytest.mark.parametrize("by", [-4.0, 4.0])
+def test_for_one_lease_after_a_jump_of_more_than_a_third_of_it_nothing_is_taken_back(by: float) -> None:
+    clock = TwoClocks()
+    drift = Drift(clock, lease=9.0)
+    clock.go(100)
+    clock.wall += 3.0
+    assert drift.may_expire(clock.now())
+    clock.wall += by
+    assert not drift.may_expire(clock.now())
+    clock.go(8.9)
+    assert not drift.may_expire(clock.now())
+    clock.go(0.1)
+    assert drift.may_expire(clock.now())

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
+import trio
 from store_kit import LEASE, SECOND, Bench, jump, open_bench, run, step
 
 from trio_workflow.model.policy import QueueConfig, RateLimit
@@ -88,6 +89,9 @@ class Set:
 
     def now(self) -> int:
         return self.at
+
+    def monotonic(self) -> float:
+        return trio.current_time()
 
     def not_before(self, at: int) -> None: ...
 

@@ -13,10 +13,14 @@ VIRTUAL_EPOCH = 1_767_225_600_000_000
 
 
 class Clock(Protocol):
-    """What the engine knows of time. now() may be called from any thread."""
+    """What the engine knows of time. now() and monotonic() may be called from any thread."""
 
     def now(self) -> int:
         """Microseconds since 1970."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, by a clock that nobody sets."""
         ...
 
     def not_before(self, at: int) -> None:
@@ -27,6 +31,9 @@ class Clock(Protocol):
 class WallClock:
     def now(self) -> int:
         return time.time_ns() // 1000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
     def not_before(self, at: int) -> None:
         """Nothing: a wall clock that stands behind the store is the operator's to set right."""
@@ -43,9 +50,12 @@ class VirtualClock:
         self._epoch = VIRTUAL_EPOCH
 
     def now(self) -> int:
+        return self._epoch + round(self.monotonic() * 1_000_000)
+
+    def monotonic(self) -> float:
         time = self._time()
         assert time is not None  # somebody runs under it
-        return self._epoch + round(time() * 1_000_000)
+        return time()
 
     def not_before(self, at: int) -> None:
         self._epoch += max(0, at - self.now())

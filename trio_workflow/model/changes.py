@@ -87,6 +87,11 @@ class Claim:
         return self.read_run()
 
 
+def always(now: int) -> bool:
+    """For a time that can be trusted."""
+    return True
+
+
 @attrs.frozen(kw_only=True)
 class ClaimRequest:
     """What a runtime can start now.
@@ -94,7 +99,8 @@ class ClaimRequest:
     limit: steps over all queues. kinds: those it has executors for. queues: only these, None for all.
     free: free slots of the queues it knows; others have what default_queue allows. lease: microseconds.
     max_lost: how often a step may lose its lease. spared: tokens of its own leases that by its own clock
-    still hold, which it must not expire. turn: which queue is asked first.
+    still hold, which it must not expire. turn: which queue is asked first. may_expire: asked once the write
+    lock is held, with the time in microseconds, whether that can be trusted enough to take leases back.
     """
 
     worker_id: str
@@ -107,21 +113,22 @@ class ClaimRequest:
     free: Mapping[str, int] = attrs.field(factory=dict[str, int])
     spared: frozenset[str] = frozenset()
     turn: int = 0
-    expire: bool = True
+    may_expire: Callable[[int], bool] = always
 
 
 @attrs.frozen(kw_only=True)
 class ClaimAnswer:
-    """claims: what was leased. refreshed: expired leases taken back. limits: of the queues leased from.
+    """claims: what was leased. refreshed: expired leases taken back, if they were looked for.
 
-    The rest tells why no more was leased: queues short of tokens, unconfigured queues whose default limit is
-    used up, kinds with due steps that the asker does not have. changes.due is the first of all dates;
-    turns_at: the first at which a delayed step falls due or a token comes. leases_end: the last expiry of a
-    lease as it stands now. Both are microseconds.
+    limits: of the queues leased from. The rest tells why no more was leased: queues short of tokens,
+    unconfigured queues whose default limit is used up, kinds with due steps that the asker does not have.
+    changes.due is the first of all dates; turns_at: the first at which a delayed step falls due or a token
+    comes. leases_end: the last expiry of a lease as it stands now. Both are microseconds.
     """
 
     claims: tuple[Claim, ...] = ()
     refreshed: int = 0
+    looked_for_expired: bool = True
     changes: Changes = attrs.field(factory=Changes)
     limits: Mapping[str, int] = attrs.field(factory=dict[str, int])
     limited: tuple[str, ...] = ()

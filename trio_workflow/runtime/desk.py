@@ -93,7 +93,7 @@ class Desk:
             free=by_queue,
             spared=engine.hub.unexpired(),
             turn=self._turn,
-            expire=engine.drift.may_expire(),
+            may_expire=engine.drift.may_expire,
         )
 
     async def _offer_again(self, batch: Sequence[Completion], error: Exception) -> None:

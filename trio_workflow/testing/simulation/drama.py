@@ -130,6 +130,9 @@ class _NoClock:
     def now(self) -> int:
         return 0
 
+    def monotonic(self) -> float:
+        return 0.0
+
     def not_before(self, at: int) -> None:
         pass
 

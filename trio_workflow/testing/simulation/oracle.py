@@ -169,12 +169,12 @@ class Oracle:
             self.touched.add(claimed.run.id)
 
     def _expire(self, fact: Fact, answer: ClaimAnswer, request: ClaimRequest) -> None:
-        if request.expire and fact.time < self.distrusted.get(fact.process, 0.0):
+        if answer.looked_for_expired and fact.time < self.distrusted.get(fact.process, 0.0):
             self._tell("leases were taken back by a clock that had just jumped", fact.process)
         expired = [
             step
             for token, step in self.running.items()
-            if request.expire and step.expires_at <= fact.now and token not in request.spared
+            if answer.looked_for_expired and step.expires_at <= fact.now and token not in request.spared
         ]
         if answer.refreshed != len(expired):
             self._tell("leases were taken back", f"{answer.refreshed} of {len(expired)} that ran out")

@@ -143,6 +143,9 @@ class Stage:
         skew = 0 if process is None else process.skew
         return VIRTUAL_EPOCH + round((trio.current_time() + skew) * 1_000_000)
 
+    def monotonic(self) -> float:
+        return trio.current_time()
+
     def not_before(self, at: int) -> None:
         """Nothing: one process's wrong clock is not to move the others'."""
 

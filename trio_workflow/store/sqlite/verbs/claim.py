@@ -29,7 +29,8 @@ def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimA
     """Expired leases are taken back, delayed steps whose date has come fall due, and due steps run."""
     book = Book(tx)
     leased = _leased(tx)
-    refreshed = expire(book, request, leased) if request.expire else 0
+    may_expire = request.may_expire(tx.now)
+    refreshed = expire(book, request, leased) if may_expire else 0
     if refreshed:
         leased = _leased(tx)
     next_delayed = fall_due(book)
@@ -42,6 +43,7 @@ def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimA
     turns_at = _first(changes.due, next_delayed, *hall.limited.values())
     return ClaimAnswer(
         claims=claims,
+        looked_for_expired=may_expire,
         refreshed=refreshed,
         changes=attrs.evolve(changes, due=_first(turns_at, *_expiries(tx, request, leased))),
         limits={queue: hall.config(queue).max_workers for queue in chosen},
