@@ -68,10 +68,8 @@ def complete(tx: Tx, completions: Sequence[Completion]) -> Completed:
                 _fail(book, ending, row, outcome)
             case Released():
                 _release(book, ending, row)
-            case LeaseLost(max_lost):
-                if not take_back(book, row, max_lost):
-                    ending.dead[row.step_key] = row.id
-                ending.outcomes[row.token] = AttemptOutcome.LEASE_LOST
+            case _:
+                _lose(book, ending, row, outcome)
     ending.write(book)
     settle(book, met=ending.met, dead=ending.dead)
     return Completed(book.close(), ending.outcomes)
@@ -170,6 +168,12 @@ def _release(book: Book, ending: _Ending, row: HeldRow) -> None:
     status = book.move(row.run_key, StepStatus.RUNNING, StepEvent.RELEASE)
     _note(book, row, status, AttemptOutcome.RELEASED)
     ending.close_attempt(book, row, AttemptOutcome.RELEASED, None)
+
+
+def _lose(book: Book, ending: _Ending, row: HeldRow, lost: LeaseLost) -> None:
+    if not take_back(book, row, lost.max_lost):
+        ending.dead[row.step_key] = row.id
+    ending.outcomes[row.token] = AttemptOutcome.LEASE_LOST
 
 
 def _note(

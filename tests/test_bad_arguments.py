@@ -1,0 +1,170 @@
+"""Arguments of a runtime's and a context's methods that are refused, naming what is wrong."""
+
+import math
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stories import define, ended, error_of, opened, outcomes, says
+from trio.testing import MockClock
+
+from trio_workflow import (
+    ConfigError,
+    DependencyError,
+    OptionError,
+    Retryable,
+    RunBuilder,
+    Runtime,
+    StartRun,
+    StepContext,
+    WorkflowError,
+    executor,
+    optional,
+)
+from trio_workflow.testing import run_executor, run_until_idle
+
+
+@executor("noop")
+async def noop(step: StepContext) -> None: ...
+
+
+RUN_STATUSES = "pending, running, succeeded, failed, canceled"
+STEP_STATUSES = "pending, ready, running, succeeded, failed, canceled"
+
+REFUSED: dict[str, tuple[Callable[[Runtime, Any], Awaitable[object]], str]] = {
+    "a name to start": (
+        lambda rt, handle: rt.start_runs(["p"]),  # type: ignore[list-item]
+        "start_runs takes StartRun objects, not 'p'",
+    ),
+    "another if_exists": (
+        lambda rt, handle: rt.start_run("p", if_exists="replace"),  # type: ignore[arg-type]
+        'if_exists must be "raise" or "return", not \'replace\'',
+    ),
+    "metadata that is no mapping": (
+        lambda rt, handle: rt.start_run("p", metadata=["a"]),  # type: ignore[arg-type]
+        "run metadata must be a mapping of str to str, not ['a']",
+    ),
+    "a handle for a run id": (
+        lambda rt, handle: rt.workflow(handle),
+        "run id must be a str, not RunHandle(id='r', package='p', name='p'): pass its `id`",
+    ),
+    "a number for a step id": (
+        lambda rt, handle: rt.step("r", 7),  # type: ignore[arg-type]
+        "step id must be a str, not 7",
+    ),
+    "a run status there is not": (
+        lambda rt, handle: rt.runs(status="ready"),
+        f"run status must be one of {RUN_STATUSES}, not 'ready'",
+    ),
+    "a step status there is not": (
+        lambda rt, handle: rt.steps("r", status="done"),
+        f"step status must be one of {STEP_STATUSES}, not 'done'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSED.values(), ids=REFUSED)
+async def test_an_argument_of_a_runtime_is_refused_naming_it(
+    tmp_path: Path, autojump_clock: MockClock, call: Callable[..., Any], message: str
+) -> None:
+    async with opened(tmp_path) as rt:
+        define(rt, noop)
+        handle = await rt.start_run("p", run_id="r")
+        with pytest.raises((OptionError, ConfigError), match=says(message)):
+            await call(rt, handle)
+        assert [run.id for run in await rt.runs()] == ["r"]
+
+
+async def test_the_good_ones_of_many_starts_are_not_stored_without_the_bad(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(tmp_path) as rt:
+        define(rt, noop)
+        with pytest.raises(OptionError):
+            await rt.start_runs([StartRun("p"), "p"])  # type: ignore[list-item]
+        assert (await rt.runs()).items == ()
+        assert await rt.start_runs([]) == []
+
+
+@pytest.mark.parametrize("delay", [-1, math.nan, math.inf, True, "1"])
+def test_a_delay_is_a_number_of_seconds(delay: Any) -> None:
+    message = f"Retryable delay must be a finite number of seconds >= 0, not {delay!r}"
+    with pytest.raises(OptionError, match=says(message)):
+        Retryable("busy", delay=delay)
+
+
+@pytest.mark.parametrize("poll_interval", [0, -1, math.nan, True, "1"])
+async def test_workers_poll_at_a_number_of_seconds(
+    tmp_path: Path, autojump_clock: MockClock, poll_interval: Any
+) -> None:
+    message = f"start_workers poll_interval must be a number of seconds > 0, not {poll_interval!r}"
+    async with opened(tmp_path) as rt:
+        with pytest.raises(ConfigError, match=says(message)):
+            await rt.start_workers(poll_interval=poll_interval)
+
+
+@pytest.mark.parametrize("poll_interval", [0.5, 3, math.inf])
+async def test_workers_take_a_poll_interval_of_their_own(
+    tmp_path: Path, autojump_clock: MockClock, poll_interval: float
+) -> None:
+    async with opened(tmp_path) as rt:
+        define(rt, noop)
+        run = await rt.start_run("p")
+        await rt.start_workers(poll_interval=poll_interval, max_cycles=1)
+        assert await outcomes(rt, run.id) == ["succeeded"]
+
+
+async def test_data_of_a_step_that_has_not_succeeded_is_refused(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    @executor("fail")
+    async def fail(step: StepContext) -> None:
+        raise RuntimeError("broken")
+
+    @executor("look")
+    async def look(step: StepContext) -> None:
+        with pytest.raises(OptionError, match=says("step id must be a str, not 7")):
+            await step.dependency_result(7)  # type: ignore[arg-type]
+        message = "dependency data of bad is missing: the step has not succeeded"
+        with pytest.raises(DependencyError, match=says(message)):
+            await step.dependency_data("bad")
+
+    def graph(run: RunBuilder) -> None:
+        run.step("look", kind="look", depends_on=optional(run.step("bad", kind="fail")))
+
+    async with opened(tmp_path) as rt:
+        define(rt, fail, look, graph=graph)
+        run = await rt.start_run("p", run_id="r")
+        await run_until_idle(rt)
+        assert await outcomes(rt, run.id, "look") == ["succeeded"]
+        result = await ended(rt, run.id, "bad")
+        with pytest.raises(WorkflowError, match=says("step bad of run r has not succeeded: it has no data")):
+            result.value(int)
+
+
+async def test_a_coroutine_that_nobody_awaits_is_no_result(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async def number() -> int:
+        return 7
+
+    @executor("forgetful")
+    async def forgetful(step: StepContext) -> object:
+        return number()
+
+    async with opened(tmp_path) as rt:
+        define(rt, forgetful)
+        run = await rt.start_run("p")
+        await rt.run_once()
+        code, message = await error_of(rt, run.id)
+        assert (code, "a coroutine that nobody awaited" in message) == ("invalid_output", True)
+
+
+async def test_an_executor_alone_is_told_which_store_it_lacks(autojump_clock: MockClock) -> None:
+    @executor("work")
+    async def work(step: StepContext) -> None:
+        with pytest.raises(ConfigError, match=says("artifact store is not configured")):
+            await step.store_artifact("a.txt", "text/plain", b"a")
+        with pytest.raises(ConfigError, match=says("projection store is not configured")):
+            await step.projection("pages")
+
+    assert (await run_executor(work)).status == "succeeded"
