@@ -245,7 +245,7 @@ async def test_a_store_severed_in_a_batch_that_is_tried_again_writes_nothing_mor
             writer.sever()
         return trash(1)(tx)
 
-    answers = await together(bench, broken, sever, trash(2))
+    answers = await writer.submit_all((broken, sever, trash(2)), ORDINARY)
     assert [type(answer).__name__ for answer in answers] == ["Error", "Value", "Error"]
     assert marks(bench) == [1]  # the commit that had begun is the last
 
