@@ -117,7 +117,7 @@ _HERE = str(Path(__file__).parent)
 def test_everything_is_restored_also_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_run, "_ALLOW_DETERMINISTIC_SCHEDULING", False)  # hypothesis may have set it
     state = _run._r.getstate()
-    before = SOURCE.replace(random.Random(0), mark=0)
+    before = SOURCE.replace(random.Random(0), mark="")
     SOURCE.replace(*before)
     with suppress(ZeroDivisionError), deterministic(3):
         assert _run._ALLOW_DETERMINISTIC_SCHEDULING

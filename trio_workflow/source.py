@@ -11,11 +11,11 @@ import uuid
 class Source:
     def __init__(self) -> None:
         self._random: random.Random = random.SystemRandom()
-        self._mark = 0  # sets the tokens of two that draw alike apart
+        self._mark = ""  # sets the tokens of two that draw alike apart
 
     def token(self) -> str:
         """A fencing token: 128 random bits."""
-        return f"{self._random.getrandbits(128) ^ self._mark:032x}"
+        return self._mark + self._random.randbytes(16).hex()
 
     def uuid(self) -> uuid.UUID:
         return uuid.UUID(int=self._random.getrandbits(128), version=4)
@@ -24,7 +24,7 @@ class Source:
         """A number in 0..1 for jitter."""
         return self._random.random()
 
-    def replace(self, other: random.Random, mark: int) -> tuple[random.Random, int]:
+    def replace(self, other: random.Random, mark: str) -> tuple[random.Random, str]:
         """Draw from `other` from now on; answers what to give back with another call."""
         before = self._random, self._mark
         self._random, self._mark = other, mark

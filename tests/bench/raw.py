@@ -74,7 +74,7 @@ def _drain(conn: sqlite3.Connection, log: LogCheckpoint, steps: int) -> None:
 
 def _claim(conn: sqlite3.Connection) -> list[int]:
     due = {"queue": "q", "kind": "k", "limit": BATCH}
-    keys = [row[0] for row in conn.execute(SQL["candidates"], due).fetchall()]
+    keys = [row["step_key"] for row in conn.execute(SQL["candidates"], due).fetchall()]
     leases = {"leases": json.dumps({secrets.token_hex(16): key for key in keys})}
     conn.execute(SQL["lease"], leases | WORKER | {"now": 1})
     conn.execute(SQL["open_attempts"], leases)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import NamedTuple
 
 import attrs
 
@@ -11,8 +12,7 @@ from trio_workflow.model.records import Step, WorkflowRun
 from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
 
 
-@attrs.frozen(slots=False)  # without slots it is made in a third of the time
-class StepMove:
+class StepMove(NamedTuple):  # two are made for every attempt: as a tuple in a third of the time
     """A step that took a new status in a commit: the fact behind an event."""
 
     run_id: str

@@ -43,7 +43,7 @@ def seeded(seed: int, *, mark: int) -> Generator[None]:
     allowed, state = getattr(_run, _SWITCH), shuffler.getstate()
     setattr(_run, _SWITCH, True)
     shuffler.seed(seed)
-    source = SOURCE.replace(random.Random(seed), mark)
+    source = SOURCE.replace(random.Random(seed), f"{mark}-")
     try:
         yield
     finally:

@@ -15,7 +15,8 @@ def dumps(value: object) -> str:
     if value is None:
         return "null"
     try:
-        return encode(plain(value))
+        data = plain(value)
+        return str(data) if type(data) is int else encode(data)
     except Exception as exc:
         raise problem_from(exc).as_error() from exc
 

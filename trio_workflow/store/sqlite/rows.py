@@ -1,6 +1,7 @@
 """Values to rows and back. Nothing here decides or asks the database."""
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -48,7 +49,6 @@ class LeasedRow(NamedTuple):
 
     step_key: int
     run_key: int
-    run_id: str
     id: str
     package: str
     kind: str
@@ -57,7 +57,6 @@ class LeasedRow(NamedTuple):
     timeout: int | None
     ready_at: int
     token: str
-    expires_at: int
     input: str
     saved: str | None
 
@@ -166,6 +165,11 @@ def step_of(row: Row) -> Step:
         error=error_of(row["error"]),
         canceled_by=row["canceled_by"],
     )
+
+
+def leased_step_of(row: Row, run_id: str, leased: Mapping[str, Any]) -> Step:
+    """A step from its row of `leased_steps`, which lacks what its lease decided: the columns in `leased`."""
+    return step_of({**dict(row), **leased, "run_id": run_id})
 
 
 def _lease_of(row: Row) -> Lease | None:

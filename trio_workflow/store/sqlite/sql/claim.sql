@@ -14,7 +14,7 @@ SELECT queue, kind FROM steps
 WHERE status = 'ready' AND turn IS NOT NULL AND queue > :queue ORDER BY queue, kind LIMIT 1
 
 -- name: candidates
-SELECT step_key, priority, turn FROM steps
+SELECT -priority AS rank, turn, step_key FROM steps
 WHERE queue = :queue AND kind = :kind AND status = 'ready' AND turn IS NOT NULL
 ORDER BY priority DESC, turn, step_key LIMIT :limit
 
@@ -40,12 +40,11 @@ SELECT s.step_key, s.attempt, s.worker_id, s.acquired_at
 FROM json_each(:leases) j CROSS JOIN steps s ON s.step_key = j.value
 
 -- name: leased_steps
-SELECT s.step_key, s.run_key, r.id AS run_id, s.id, s.package, s.kind, s.queue, s.attempt, s.timeout, s.ready_at,
-  s.token, s.expires_at, coalesce(i.input, 'null') AS input, c.data AS saved,
+SELECT s.step_key, s.run_key, s.id, s.package, s.kind, s.queue, s.attempt, s.timeout, s.ready_at, j.key AS token,
+  coalesce(i.input, 'null') AS input, c.data AS saved,
   s.parent_id, s.dedup_key, coalesce(i.depends_on, '[]') AS depends_on, s.retry, s.metadata, s.priority,
-  s.allow_failure, s.status, s.created_at, s.updated_at, s.started_at, s.finished_at, s.worker_id, s.acquired_at,
-  s.progress, s.error, s.canceled_by
-FROM json_each(:leases) j CROSS JOIN steps s ON s.step_key = j.value CROSS JOIN runs r ON r.run_key = s.run_key
+  s.allow_failure, s.created_at, s.started_at, s.error
+FROM json_each(:leases) j CROSS JOIN steps s ON s.step_key = j.value
 LEFT JOIN step_inputs i ON i.step_key = s.step_key LEFT JOIN checkpoints c ON c.step_key = s.step_key
 
 -- name: runs_by_key

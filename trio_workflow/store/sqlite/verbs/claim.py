@@ -17,7 +17,7 @@ from trio_workflow.model.changes import Claim, ClaimAnswer, ClaimRequest, StepMo
 from trio_workflow.model.status import StepStatus
 from trio_workflow.model.times import seconds_or_none
 from trio_workflow.rules.transitions import StepEvent
-from trio_workflow.store.sqlite.rows import LeasedRow, run_of, step_of, to_json
+from trio_workflow.store.sqlite.rows import LeasedRow, leased_step_of, run_of, to_json
 from trio_workflow.store.sqlite.transaction import Book, Tx
 from trio_workflow.store.sqlite.verbs.expire import Leased, expire
 from trio_workflow.store.sqlite.verbs.hall import Candidate, Hall
@@ -39,7 +39,9 @@ def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimA
     rows = _lease(book, request, chosen, new_token) if chosen else []
     hall.note_starts(chosen)
     changes = book.close()
-    claims = _claims(tx, rows) if rows else ()  # their runs as they are now that the steps have started
+    claims = (
+        _claims(tx, request, rows) if rows else ()
+    )  # their runs as they are now that the steps have started
     turns_at = _first(changes.due, next_delayed, *hall.limited.values())
     return ClaimAnswer(
         claims=claims,
@@ -86,16 +88,16 @@ def _lease(
     for run_key, count in Counter(step.run_key for step, _ in rows).items():
         book.start(run_key)
         book.move(run_key, StepStatus.READY, StepEvent.CLAIM, count)
-    book.steps.extend(_leased_move(step, tx.now) for step, _ in rows)
+    book.steps.extend(_leased_move(step, book.run(step.run_key).id, tx.now) for step, _ in rows)
     return rows
 
 
-def _claims(tx: Tx, rows: list[tuple[LeasedRow, Any]]) -> tuple[Claim, ...]:
+def _claims(tx: Tx, request: ClaimRequest, rows: list[tuple[LeasedRow, Any]]) -> tuple[Claim, ...]:
     run_keys = sorted({step.run_key for step, _ in rows})
-    rows_of_runs = tx.all("runs_by_key", {"keys": to_json(run_keys)})
-    runs = {
-        row["run_key"]: cache(partial(run_of, row)) for row in rows_of_runs
-    }  # one value for all its steps
+    runs = {row["run_key"]: row for row in tx.all("runs_by_key", {"keys": to_json(run_keys)})}
+    ids = {run_key: row["id"] for run_key, row in runs.items()}
+    read_runs = {key: cache(partial(run_of, row)) for key, row in runs.items()}  # one value for all its steps
+    leased = _leased_columns(tx, request)
     return tuple(
         Claim(
             step_key=step.step_key,
@@ -106,15 +108,29 @@ def _claims(tx: Tx, rows: list[tuple[LeasedRow, Any]]) -> tuple[Claim, ...]:
             attempt=step.attempt,
             input=step.input,
             timeout=seconds_or_none(step.timeout),
-            run_id=step.run_id,
-            read_run=runs[step.run_key],
+            run_id=ids[step.run_key],
+            read_run=read_runs[step.run_key],
             started_at=tx.now,
-            expires_at=step.expires_at,
+            expires_at=leased["expires_at"],
             saved=step.saved,
-            read_step=partial(step_of, row),
+            read_step=partial(leased_step_of, row, ids[step.run_key], leased),
         )
         for step, row in rows
     )
+
+
+def _leased_columns(tx: Tx, request: ClaimRequest) -> dict[str, Any]:
+    """What `lease` has written into every row, and what no running step has."""
+    return {
+        "status": StepStatus.RUNNING,
+        "updated_at": tx.now,
+        "acquired_at": tx.now,
+        "expires_at": tx.now + request.lease,
+        "worker_id": request.worker_id,
+        "progress": None,
+        "finished_at": None,
+        "canceled_by": None,
+    }
 
 
 def _expiries(tx: Tx, request: ClaimRequest, leased: Mapping[str, Leased]) -> Iterator[int]:
@@ -123,9 +139,9 @@ def _expiries(tx: Tx, request: ClaimRequest, leased: Mapping[str, Leased]) -> It
         yield lease.first_expiry if lease.first_expiry > tx.now else tx.now + request.lease // 12
 
 
-def _leased_move(step: LeasedRow, now: int) -> StepMove:
+def _leased_move(step: LeasedRow, run_id: str, now: int) -> StepMove:
     return StepMove(
-        step.run_id,
+        run_id,
         step.id,
         step.package,
         step.queue,

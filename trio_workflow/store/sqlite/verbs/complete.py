@@ -138,8 +138,10 @@ def _succeed(book: Book, ending: _Ending, row: HeldRow, success: Success, emitte
     _note(book, row, StepStatus.SUCCEEDED, AttemptOutcome.SUCCEEDED)
     if success.data != "null" or emitted:
         ending.results.append((step_key, success.data, to_json(emitted) if emitted else "[]"))
-    ending.records.extend((run_key, step_key, r.collection, r.key, r.data) for r in success.records)
-    ending.artifacts.extend(artifact_row(run_key, step_key, write) for write in success.artifacts)
+    if success.records:
+        ending.records += [(run_key, step_key, r.collection, r.key, r.data) for r in success.records]
+    if success.artifacts:
+        ending.artifacts += [artifact_row(run_key, step_key, write) for write in success.artifacts]
 
 
 def _fail(book: Book, ending: _Ending, row: HeldRow, failed: Failed) -> None:

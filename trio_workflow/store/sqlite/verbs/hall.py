@@ -25,7 +25,7 @@ class QueueRow:
 
 
 class Candidate(NamedTuple):  # compared a hundred times in a claim: as a tuple it costs a tenth
-    """A due step; ordered as steps start within a queue."""
+    """A due step: the columns of `candidates`; ordered as steps start within a queue."""
 
     rank: int  # minus the priority
     turn: int
@@ -115,11 +115,9 @@ class Hall:
 
     def _candidates(self, queue: str, kinds: list[str], limit: int) -> list[Candidate]:
         found = [
-            Candidate(-priority, turn, step_key)
+            Candidate._make(row)
             for kind in kinds
-            for step_key, priority, turn in self._tx.all(
-                "candidates", {"queue": queue, "kind": kind, "limit": limit}
-            )
+            for row in self._tx.all("candidates", {"queue": queue, "kind": kind, "limit": limit})
         ]
         found.sort()
         return found[:limit]
