@@ -3,8 +3,9 @@
 from collections import Counter
 
 import pytest
-from store_kit import LEASE, SECOND, WIDE, Bench, jump, names, open_bench, request, run, step
+from store_kit import LEASE, PERMANENT, SECOND, WIDE, Bench, jump, names, open_bench, request, run, step
 
+from trio_workflow.model.changes import Renewal
 from trio_workflow.model.outcome import Completion, Success
 from trio_workflow.model.policy import QueueConfig
 from trio_workflow.model.status import RunStatus
@@ -22,6 +23,21 @@ async def test_a_claim_leases_a_step_and_starts_its_run(bench: Bench) -> None:
     assert [move.queue_wait for move in answer.changes.steps] == [2.0]
     assert claim.step == await bench.store.reads.step("r", "a")
     assert [(move.run_id, move.status) for move in answer.changes.runs] == [("r", RunStatus.RUNNING)]
+    assert await bench.is_sound()
+
+
+async def test_a_claim_tells_the_step_that_is_stored_whatever_it_went_through(bench: Bench) -> None:
+    await bench.create(run("r", "a", step("b", "a")))
+    first = (await bench.claim())["a"]
+    told = '{"done":1,"total":2,"message":"half"}'
+    await bench.store.renew([Renewal(step_key=first.step_key, token=first.token, progress=told)], LEASE)
+    await bench.end(first, PERMANENT)
+    await bench.store.retry_run("r")
+    for name in ("a", "b"):
+        jump(3)
+        claim = (await bench.claim(worker_id="other"))[name]
+        assert claim.step == await bench.store.reads.step("r", name)
+        await bench.end(claim)
     assert await bench.is_sound()
 
 
