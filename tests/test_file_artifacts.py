@@ -359,3 +359,49 @@ async def test_a_process_that_is_stopped_in_the_middle_holds_up_nobody(
     finally:
         for fd in held:
             os.close(fd)
+
+
+async def test_an_id_that_is_deleted_while_it_is_opened_is_not_found(
+    store: FileArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = await store.put(an_object(b"hello"))
+    path_of(ref).unlink()
+    real_open = reader._open_data
+
+    def open_late(path: Path) -> BinaryIO | None:
+        path.with_name("latest.json").unlink()
+        return real_open(path)
+
+    monkeypatch.setattr(reader, "_open_data", open_late)
+    with pytest.raises(ArtifactNotFoundError):
+        await content(store, ref.id)
+
+
+async def test_deleting_a_ref_leaves_a_pointer_that_cannot_be_read_for_a_look(
+    store: FileArtifactStore,
+) -> None:
+    ref = await store.put(an_object(b"hello"))
+    pointer = path_of(ref).with_name("latest.json")
+    pointer.write_text("{")
+    await store.delete(ref)
+    assert (path_of(ref).exists(), pointer.read_text()) == (False, "{")
+
+
+async def test_deleting_an_id_leaves_what_others_put_beside_it(store: FileArtifactStore) -> None:
+    ref = await store.put(an_object(b"hello"))
+    note = path_of(ref).with_name("note.txt")
+    note.write_text("mine")
+    await store.delete(ref.id)
+    assert list(note.parent.iterdir()) == [note]
+
+
+async def test_an_async_iterable_that_is_no_generator_is_a_body_too(store: FileArtifactStore) -> None:
+    class Lines:
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._lines().__aiter__()
+
+        async def _lines(self) -> AsyncIterator[bytes]:
+            yield b"one\n"
+            yield b"two\n"
+
+    assert await content(store, await store.put(an_object(Lines()))) == b"one\ntwo\n"

@@ -17,7 +17,7 @@ from artifact_kit import MIB, an_object, chunks, content, files, path_of
 from trio.testing import MockClock
 
 from trio_workflow.artifacts import ArtifactReader, FileArtifactStore, writer
-from trio_workflow.artifacts.folders import sync_folder
+from trio_workflow.artifacts.folders import make_folder, sync_folder
 from trio_workflow.artifacts.layout import Layout
 from trio_workflow.errors import ArtifactNotFoundError
 
@@ -73,6 +73,20 @@ async def test_a_disk_that_fails_during_a_put_leaves_the_last_put_in_place(
             await store.put(an_object(b"after"))
     assert list((root / "tmp").iterdir()) == []
     assert await content(store, before) == await content(store, before.id) == b"before"
+
+
+async def test_a_put_whose_own_file_is_swept_away_raises_and_does_not_try_for_ever(
+    store: FileArtifactStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make_late(folder: Path) -> None:
+        for path in (root / "tmp").iterdir():
+            path.unlink()
+        make_folder(folder)
+
+    monkeypatch.setattr(writer, "make_folder", make_late)
+    with trio.fail_after(60), pytest.raises(FileNotFoundError):
+        await store.put(an_object(b"hello"))
+    assert files(root) == []
 
 
 PUT_HALF = """

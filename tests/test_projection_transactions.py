@@ -219,3 +219,54 @@ def test_the_wal_is_not_copied_while_another_connection_may_commit(tmp_path: Pat
 async def test_no_connection_checkpoints_by_itself(sales: Projection) -> None:
     assert await sales.query("PRAGMA wal_autocheckpoint") == [{"wal_autocheckpoint": 0}]
     assert await sales.query("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
+
+
+def test_a_wal_that_somebody_removed_costs_nobody_his_answer(tmp_path: Path) -> None:
+    one = Database(tmp_path / "one.db", busy_timeout=0)
+    one.open().execute("CREATE TABLE t (x)")
+    (tmp_path / "one.db-wal").unlink()
+    assert one.alone(lambda conn: conn.execute("SELECT count(*) FROM t").fetchone()) == (0,)
+    one.close()
+
+
+# --- what even undoing cannot undo ------------------------------------------------------------------------
+
+
+def test_a_transaction_that_cannot_be_undone_is_undone_by_closing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = Database(tmp_path / "one.db", busy_timeout=0)
+    conn = one.open()
+    conn.execute("CREATE TABLE t (x)")
+    one.begin()
+    conn.execute("INSERT INTO t VALUES (1)")
+
+    def deny_rollback(action: int, what: str | None, *others: object) -> int:
+        is_rollback = action == sqlite3.SQLITE_TRANSACTION and what == "ROLLBACK"
+        return sqlite3.SQLITE_DENY if is_rollback else sqlite3.SQLITE_OK
+
+    conn.set_authorizer(deny_rollback)
+    one.rollback()
+    assert not one.is_open
+    assert [record.message.endswith("the connection is closed") for record in caplog.records] == [True]
+    assert one.alone(lambda fresh: fresh.execute("SELECT count(*) FROM t").fetchone()) == (0,)
+    one.close()
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_execute_many_whose_error_ended_the_transaction_raises_that_error(
+    sales: Projection, inside: bool
+) -> None:
+    async def add() -> None:
+        sql, rows = "INSERT OR ROLLBACK INTO sale VALUES (?, ?)", [(1, 1), (1, 2)]
+        if not inside:
+            await sales.execute_many(sql, rows)
+            return
+        async with sales.transaction() as tx:
+            await tx.execute("INSERT INTO sale VALUES (7, 7)")
+            await tx.execute_many(sql, rows)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        await add()
+    assert await amounts(sales) == []
+    assert await sales.execute("INSERT INTO sale (amount) VALUES (1)") == 1

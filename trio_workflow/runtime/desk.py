@@ -104,18 +104,17 @@ class Desk:
 
     async def _offer_alone(self, completion: Completion) -> None:
         """Something in the batch cannot be stored. What can, is; what cannot, fails its step."""
-        offered = completion
-        for last in (False, True):
-            answer = (await self._engine.store.exchange((offered,), None)).completed
-            if isinstance(answer, Completed):
-                self._account((completion,), answer)
-                return
-            if _is_about_the_store(answer) or last:
-                raise answer
+        answer = await self._answer_to(completion)
+        if isinstance(answer, Exception) and not _is_about_the_store(answer):
             message = clean_text(f"what the step produced cannot be stored: {answer}")
-            offered = Completion(
-                completion.step_key, completion.token, Failed(Failure(code="invalid_output", message=message))
-            )
+            failed = Failed(Failure(code="invalid_output", message=message))
+            answer = await self._answer_to(Completion(completion.step_key, completion.token, failed))
+        if isinstance(answer, Exception):
+            raise answer
+        self._account((completion,), answer)
+
+    async def _answer_to(self, completion: Completion) -> Completed | Exception:
+        return (await self._engine.store.exchange((completion,), None)).completed
 
     def _account(self, batch: Sequence[Completion], completed: Completed) -> None:
         del self._crew.outbox[: len(batch)]

@@ -75,13 +75,10 @@ class EventBoard:
     def __init__(self, worker_id: str, clock: Clock) -> None:
         self._worker_id, self._clock = worker_id, clock
         self._streams: dict[EventStream, None] = {}  # in the order they came
-        self._ended = False
 
     @contextmanager
     def stream(self, buffer: int) -> Generator[EventStream]:
         stream = EventStream(buffer)
-        if self._ended:
-            stream.end()
         self._streams[stream] = None
         try:
             yield stream
@@ -89,7 +86,6 @@ class EventBoard:
             self._streams.pop(stream, None)
 
     def end(self) -> None:
-        self._ended = True
         for stream in self._streams:
             stream.end()
 
