@@ -195,7 +195,8 @@ class Alike:
 
 
 def test_a_tag_that_does_not_differ_leaves_it_to_the_fields() -> None:
-    assert loads(dumps(Alike("a", 2)), Same | Alike) == Alike("a", 2)
+    for value in (Same("a", 1), Alike("a", 2)):
+        assert loads(dumps(value), Same | Alike) == value
 
 
 def test_a_class_whose_author_resolved_its_annotations_can_be_read() -> None:
