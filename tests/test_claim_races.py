@@ -9,7 +9,7 @@ import trio
 from stories import define, one_step, opened, working
 from trio.testing import MockClock
 
-from trio_workflow import Event, Runtime, SQLiteStore, StepContext, Store, executor
+from trio_workflow import Event, QueueConfig, Runtime, SQLiteStore, StepContext, Store, executor
 from trio_workflow.clock import Clock
 
 
@@ -57,6 +57,29 @@ async def test_a_step_does_not_start_when_its_run_is_canceled_right_after_the_cl
             assert (await run.wait()).status == "canceled"
         assert started == []
         assert rt.statistics().running == 0  # the slot was not taken for good
+
+
+async def test_two_cycles_of_one_runtime_do_not_claim_for_the_same_slots(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    @executor("work")
+    async def work(step: StepContext) -> None:
+        await trio.sleep(1)
+
+    async def cycle() -> None:
+        released.append((await rt.run_once()).released)
+
+    released: list[int] = []
+    async with opened(tmp_path, max_workers=2, default_queue=QueueConfig(10)) as rt:
+        define(rt, work, graph=one_step("work"))
+        runs = [await rt.start_run("p") for _ in range(4)]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cycle)
+            nursery.start_soon(cycle)
+        assert released == [0, 0]
+        async with working(rt):
+            for run in runs:
+                await run.wait()
 
 
 async def test_events_come_in_the_order_of_the_commits(tmp_path: Path) -> None:

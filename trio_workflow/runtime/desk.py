@@ -53,26 +53,35 @@ class Desk:
 
         Raises StoreUnavailableError, and keeps the outbox, when the store cannot be written now.
         """
-        async with self._engine.claiming:
-            request = self._request() if claim else None
-            batch = tuple(self._crew.outbox)
-            sent = trio.current_time()
-            with self._crew.claiming() as revoked:
-                done = await self._engine.store.exchange(batch, request)
-                self._engine.publish()
-                if isinstance(done.completed, Completed):
-                    self._account(batch, done.completed)
-                started = 0
-                # What was leased is ours, whatever became of the outcomes; after a crash nothing is started.
-                if isinstance(done.answer, ClaimAnswer) and not self._engine.is_dead:
-                    started = self._start(done.answer, sent, revoked)
-            if batch:
-                self._freed()
-            if isinstance(done.completed, Exception):
-                await self._offer_again(batch, done.completed)
-            if isinstance(done.answer, Exception):
-                raise done.answer
-            return started
+        claiming = self._engine.claiming
+        try:
+            claiming.acquire_nowait()  # without a round of the scheduler: the store is waited for in any case
+        except trio.WouldBlock:
+            await claiming.acquire()
+        try:
+            return await self._exchange(self._request() if claim else None)
+        finally:
+            claiming.release()
+
+    async def _exchange(self, request: ClaimRequest | None) -> int:
+        batch = tuple(self._crew.outbox)
+        sent = trio.current_time()
+        with self._crew.claiming() as revoked:
+            done = await self._engine.store.exchange(batch, request)
+            self._engine.publish()
+            if isinstance(done.completed, Completed):
+                self._account(batch, done.completed)
+            started = 0
+            # What was leased is ours, whatever became of the outcomes; after a crash nothing is started.
+            if isinstance(done.answer, ClaimAnswer) and not self._engine.is_dead:
+                started = self._start(done.answer, sent, revoked)
+        if batch:
+            self._freed()
+        if isinstance(done.completed, Exception):
+            await self._offer_again(batch, done.completed)
+        if isinstance(done.answer, Exception):
+            raise done.answer
+        return started
 
     def _request(self) -> ClaimRequest:
         engine, config = self._engine, self._engine.config

@@ -39,9 +39,8 @@ def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimA
     rows = _lease(book, request, chosen, new_token) if chosen else []
     hall.note_starts(chosen)
     changes = book.close()
-    claims = (
-        _claims(tx, request, rows) if rows else ()
-    )  # their runs as they are now that the steps have started
+    # After the book is closed: their runs are told as they are now that the steps have started.
+    claims = _claims(tx, request, rows) if rows else ()
     turns_at = _first(changes.due, next_delayed, *hall.limited.values())
     return ClaimAnswer(
         claims=claims,
