@@ -33,6 +33,6 @@ def test_a_slot_is_given_back_once() -> None:
     slots.set_limits({"q": 2})
     assert slots.take_if_free("q", "a")
     slots.give_back("q", "a")
-    with pytest.raises(KeyError):
+    with pytest.raises(RuntimeError):
         slots.give_back("q", "a")
     assert slots.free == 2
