@@ -9,8 +9,9 @@
 #   projections/  read models, a database each
 #   rules/        DECISIONS  the table of legal moves, retries, token buckets, graphs, turns: plain functions
 #   model/        WORDS      frozen values; model/payload/ turns Python values into JSON and back
-#   testing/      for users' tests: virtual time, crash, plan, run_executor
+#   testing/      for users' tests: virtual time, crash, plan, run_executor, simulate (in seeded worlds)
 #   errors.py     every exception. clock.py, source.py, offload.py: time, randomness, blocking calls
+#   points.py     where a simulation looks on, or steps in with a fault
 
 from trio_workflow.artifacts import ArtifactReader, ArtifactStore, FileArtifactStore
 from trio_workflow.authoring.executor import Executor, executor

@@ -34,6 +34,7 @@ class Writer:
 
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
+        # One at a time: aclose goes through it too, and must not close a connection that a thread uses.
         self._offload = Offload(trio.CapacityLimiter(1))
         self._line: list[Entry] = []
         self._is_led = False

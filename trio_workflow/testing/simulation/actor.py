@@ -14,7 +14,8 @@ Told = tuple[str, str | None, str | None, int | None]
 
 class Actor(Protocol):
     """skew: seconds that its wall clock is ahead. is_at_work: it has workers, and they are not being stopped.
-    waits_for: the run that its operator waits for. unheard: what its events have not told yet."""
+    only_operates: it never has any.
+    waits_for: the runs that its operators wait for. unheard: what its events have not told yet."""
 
     name: str
     config: Config
@@ -22,7 +23,8 @@ class Actor(Protocol):
     skew: float
     is_dead: bool
     is_at_work: bool
-    waits_for: str | None
+    only_operates: bool
+    waits_for: list[str]
 
     @property
     def unheard(self) -> list[Told]: ...

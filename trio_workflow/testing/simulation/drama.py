@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache, partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from trio_workflow.testing.simulation.actor import CURRENT
 from trio_workflow.testing.simulation.ending import look_at_the_end
 from trio_workflow.testing.simulation.expected import ExpectedStep, all_steps
 from trio_workflow.testing.simulation.history import Broken
+from trio_workflow.testing.simulation.ledger import orphans
 from trio_workflow.testing.simulation.process import Process
 from trio_workflow.testing.simulation.rest import watch_rests
 from trio_workflow.testing.simulation.scheduler import Scheduler, StuckError
@@ -63,10 +64,10 @@ def play(world: World, make_script: Callable[[World], Script]) -> SeedReport:
         (folder / "engine.db").write_bytes(_empty_store())
         with seeded(world.seed, mark=0), scheduler.in_charge(), POINTS.watched_by(stage), _short_logs():
             trio.run(_Drama(stage, folder).play, clock=clock)
-    except trio.TrioInternalError as error:
-        if not isinstance(error.__cause__, StuckError):
-            raise
-        stage.history.broken.append(Broken("the engine is stuck", str(error.__cause__), 0.0))
+    except Exception as error:
+        is_stuck = isinstance(error.__cause__, StuckError)
+        check = "the engine is stuck" if is_stuck else "the engine broke the trio run"
+        stage.history.broken.append(Broken(check, f"{error!r} from {error.__cause__!r}", 0.0))
     finally:
         logger.disabled = was_disabled
         shutil.rmtree(folder, ignore_errors=True)
@@ -137,6 +138,9 @@ class _NoClock:
         pass
 
 
+_FROM_OUTSIDE = (Fault.CRASH_BETWEEN, Fault.FREEZE, Fault.CLOCK_FORWARD, Fault.CLOCK_BACK)
+
+
 class _Drama:
     def __init__(self, stage: Stage, folder: Path) -> None:
         self._stage, self._world, self._folder = stage, stage.world, folder
@@ -203,19 +207,28 @@ class _Drama:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(last.live, is_last=True))
             with trio.move_on_after(PATIENCE) as scope:
-                await self._stage.all_started.wait()
-                while any(run.open for run in self._stage.oracle.runs.values()):  # noqa: ASYNC110 - seen from outside
+                await last.has_operated.wait()
+                while any(run.open for run in self._stage.oracle.runs.values()):
                     await trio.sleep(1.0)
+                    self._look_at_expired()
             if scope.cancelled_caught:
                 left = [s.name for s in all_steps(self._stage.oracle.runs.values()) if not s.status.is_final]
                 self._stage.history.tell("not everything ended", f"{left}")
             elif last.rt is not None:
                 await look_at_the_end(self._stage, last.rt)
             nursery.cancel_scope.cancel()
-        with sqlite3.connect(self._folder / "engine.db", isolation_level=None) as conn:
+        with closing(sqlite3.connect(self._folder / "engine.db", isolation_level=None)) as conn:
             conn.row_factory = sqlite3.Row
             self._stage.compare_all(conn)
-        conn.close()
+            for orphan in orphans(conn):
+                self._stage.history.tell("rows are left of runs that are not there", orphan)
+
+    def _look_at_expired(self) -> None:
+        """A lease that ran out is taken back within a poll; and as soon as its date has come."""
+        late = self._stage.now() - round((self._world.lease / 12 + 1.0) * 1_000_000)
+        for step in self._stage.oracle.running.values():
+            if step.expires_at < late:
+                self._stage.history.tell("a lease that ran out is not taken back", step.name)
 
     def _config(self, worker_id: str, max_workers: int) -> Config:
         world = self._world
@@ -235,12 +248,12 @@ class _Drama:
     async def _disturb(self) -> None:
         """From outside: processes are killed and frozen, and their clocks are set."""
         roll = self._world.random("disturbances")
-        kinds = (Fault.CRASH_BETWEEN, Fault.FREEZE, Fault.CLOCK_FORWARD, Fault.CLOCK_BACK)
-        while not self._stage.faults.is_over:
+        kinds = [kind for kind in _FROM_OUTSIDE if self._world.has(kind)]
+        while kinds and not self._stage.faults.is_over:
             await trio.sleep(roll.random() * self._world.duration / 2)
             kind, place, size = roll.choice(kinds), roll.randrange(self._world.processes), roll.random()
             process = self._processes.get(place)
-            if process is None or not self._world.has(kind) or self._stage.faults.is_over:
+            if process is None or self._stage.faults.is_over:
                 continue
             self._stage.faults.count(kind)
             match kind:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from trio_workflow.model.outcome import Failure
 from trio_workflow.model.plan import StepSpec
 from trio_workflow.model.policy import RetryPolicy
 from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
 from trio_workflow.model.times import micros
 from trio_workflow.rules.transitions import StepEvent, after
+from trio_workflow.testing.simulation.turns import Turns
 
 PENDING, READY, RUNNING = StepStatus.PENDING, StepStatus.READY, StepStatus.RUNNING
 SUCCEEDED, FAILED, CANCELED = StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.CANCELED
@@ -43,6 +45,7 @@ class ExpectedStep:
     records: int = 0
     artifacts: dict[str, str] = attrs.field(factory=dict[str, str])  # name -> SHA-256
     saved: str | None = None
+    error: str | None = None  # the code of the last failure
 
     @property
     def name(self) -> str:
@@ -68,7 +71,13 @@ class ExpectedStep:
         self.wait(now, delay)
 
     def wait(self, now: int, delay: int) -> None:
-        self.ready_at, self.is_due = now + delay, not delay
+        self.ready_at, self.is_due = now + delay, False
+        if not delay:
+            self.fall_due()
+
+    def fall_due(self) -> None:
+        self.is_due = True
+        self.run.turns.place(self.run.id, self.spec.queue)
 
     def lease(self, token: str, expires_at: int) -> None:
         self.move(StepEvent.CLAIM)
@@ -78,15 +87,17 @@ class ExpectedStep:
 
     def lose(self, max_lost: int, now: int) -> None:
         self.lost += 1
+        self.error = "lease_lost"
         if self.lost >= max_lost:
             self.end(AttemptOutcome.LEASE_LOST, StepEvent.ABANDON)
         else:
             self.end(AttemptOutcome.LEASE_LOST, StepEvent.EXPIRE)
             self.wait(now, 0)
 
-    def fail(self, now: int, *, retryable: bool, delay: float | None, roll: float, timed_out: bool) -> None:
+    def fail(self, now: int, failure: Failure, roll: float, *, timed_out: bool) -> None:
         self.charged += 1
-        if retryable and self.charged < self.spec.retry.max_attempts:
+        self.error, delay = failure.code, failure.delay
+        if failure.retryable and self.charged < self.spec.retry.max_attempts:
             pause = pause_before(self.spec.retry, self.charged, roll) if delay is None else delay
             self.wait(now, micros(pause))
             outcome, event = AttemptOutcome.RETRIED, StepEvent.RETRY
@@ -108,10 +119,11 @@ def pause_before(retry: RetryPolicy, number: int, roll: float) -> float:
 
 @attrs.define(eq=False)
 class ExpectedRun:
-    """moves: counts every move of a step along the table, over all runs."""
+    """moves: counts every move of a step along the table, over all runs; turns: of the queues."""
 
     id: str
     moves: Counter[tuple[StepStatus, StepEvent]]
+    turns: Turns
     steps: dict[str, ExpectedStep] = attrs.field(factory=dict[str, ExpectedStep])
     aliases: dict[str, str] = attrs.field(factory=dict[str, str])
     dedup: dict[str, str] = attrs.field(factory=dict[str, str])

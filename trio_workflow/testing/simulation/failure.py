@@ -12,7 +12,7 @@ def describe(report: SeedReport, replay: str) -> str:
     """What broke, in which world, what came before, and the line that plays it again."""
     return "\n".join(
         [
-            f"seed {report.world.seed} broke something:",
+            f"seed {report.world.seed} {'broke something:' if report.broken else 'is sound'}",
             *(f"  {broken}" for broken in report.broken),
             "its world:",
             *(f"  {line}" for line in _options(report.world)),

@@ -11,6 +11,8 @@ import trio
 from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
 from trio_workflow.model.outcome import Completion, Success
 from trio_workflow.points import Point
+from trio_workflow.store.sqlite.committer import Committer
+from trio_workflow.store.sqlite.connections import LOCK_WAIT
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.history import History
 from trio_workflow.testing.simulation.world import Fault, World
@@ -23,7 +25,7 @@ CHANCES = {
     Fault.CRASH_BYTES: 0.3,
     Fault.LOST_ANSWER: 0.04,
     Fault.SLOW: 0.08,
-    Fault.LOCKED: 0.2,
+    Fault.LOCKED: 0.1,
     Fault.DISK_FULL: 0.01,
     Fault.IO_ERROR: 0.02,
 }
@@ -36,6 +38,8 @@ class Faults:
         self._world, self._history = world, history
         self._rolls: dict[Fault, random.Random] = {}
         self._full_until = 0.0
+        self._slow_until: dict[Actor, float] = {}
+        self._locked_out = set[Actor]()  # those whose next try finds the write lock taken
         self.is_over = False
 
     def strikes(self, fault: Fault, chance: float | None = None) -> bool:
@@ -59,7 +63,7 @@ class Faults:
     def at_lock(self, process: Actor) -> None:
         if self.strikes(Fault.CRASH_BEFORE):
             process.die_here()
-        if self.strikes(Fault.LOCKED):
+        if process in self._locked_out or self.strikes(Fault.LOCKED, 0.02):
             raise _error("database is locked", sqlite3.SQLITE_BUSY)
 
     def in_transaction(self, process: Actor, point: Point) -> None:
@@ -99,10 +103,23 @@ class Faults:
         if self.strikes(Fault.CRASH_BYTES):
             process.die()
 
-    async def take_time(self, process: Actor) -> None:
-        if self.strikes(Fault.SLOW):
+    async def take_time(self, process: Actor, about: object, point: Point) -> None:
+        if point is Point.CALL and getattr(about, "__func__", None) is Committer.run:
+            await self._meet_lock(process)
+        is_slow = trio.current_time() < self._slow_until.get(process, 0.0)
+        if self.strikes(Fault.SLOW, 0.5 if is_slow else None):
             roll = self.roll(Fault.SLOW)
+            if not is_slow and roll.random() < 0.3:  # and it stays so for a while
+                self._slow_until[process] = trio.current_time() + 3 * self._world.lease
             await trio.sleep(roll.random() * self._world.lease * roll.choice((0.1, 0.5, 2.0)))
+
+    async def _meet_lock(self, process: Actor) -> None:
+        """A try to take the lock takes its time, and is often followed by another."""
+        chance = 0.6 if process in self._locked_out else None
+        self._locked_out.discard(process)
+        if self.strikes(Fault.LOCKED, chance):
+            await trio.sleep(LOCK_WAIT)
+            self._locked_out.add(process)
 
 
 def _error(message: str, code: int) -> sqlite3.OperationalError:

@@ -1,5 +1,6 @@
 """An operator of a process: starts runs, cancels, retries, deletes and waits, at times of the seed."""
 
+import math
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -34,9 +35,10 @@ REFUSALS = (
 class Operator:
     """Tells when what was acknowledged is not so."""
 
-    def __init__(self, stage: Stage, process: Actor, rt: Runtime) -> None:
+    def __init__(self, stage: Stage, process: Actor, rt: Runtime, number: int) -> None:
         self._stage, self._process, self._rt = stage, process, rt
-        self._world, self._oracle, self._roll = stage.world, stage.oracle, process.roll
+        self._world, self._oracle = stage.world, stage.oracle
+        self._roll = stage.world.random(f"operator {number} of {process.name}")
 
     async def operate(self) -> None:
         """Until the faults are over; then what is left to start is started."""
@@ -45,12 +47,18 @@ class Operator:
             action = self._start if self._stage.unstarted else self._another()
             await self._do(action)
             if not self._stage.faults.is_over:
-                await trio.sleep(self._roll.random() * 2 * pause)
+                await trio.sleep(self._until(pause))
             elif not self._stage.unstarted:
-                self._stage.all_started.set()
                 return
             else:
                 await trio.sleep(0.1)
+
+    def _until(self, pause: float) -> float:
+        """Seconds to wait: often until a round time, at which others act too."""
+        wait = self._roll.random() * 2 * pause
+        if self._roll.random() < 0.5:
+            return wait
+        return math.ceil(trio.current_time() + wait) - trio.current_time()
 
     def _another(self) -> Callable[[], Awaitable[None]]:
         chances = {
@@ -89,17 +97,23 @@ class Operator:
         self._stage.faults.count(Fault.CANCEL_RUN)
         run_id = self._some_run()
         await self._rt.cancel_run(run_id)
-        run = self._oracle.runs.get(run_id)
-        if run is not None and not run.is_canceled and not run.status.is_final:
+        self._stage.watch.canceled.add((self._process.name, run_id))
+        if (self._process.name, run_id) not in self._oracle.cancels:
             self._stage.history.tell("a cancel was acknowledged and is not stored", run_id)
+
+    def _failed_run(self) -> str:
+        """One with failed steps, if there is one."""
+        runs = self._oracle.runs.values()
+        failed = [run.id for run in runs if any(step.status is FAILED for step in run.steps.values())]
+        return self._roll.choice(failed) if failed else self._some_run()
 
     async def _retry_run(self) -> None:
         self._stage.faults.count(Fault.RETRY)
-        await self._rt.retry_run(self._some_run())
+        await self._rt.retry_run(self._failed_run())
 
     async def _retry_step(self) -> None:
         self._stage.faults.count(Fault.RETRY)
-        run_id = self._some_run()
+        run_id = self._failed_run()
         run = self._oracle.runs.get(run_id)
         failed = [] if run is None else [s.spec.id for s in run.steps.values() if s.status is FAILED]
         await self._rt.retry_step(run_id, self._roll.choice(failed or ["s0"]))
@@ -115,11 +129,11 @@ class Operator:
     async def _wait(self) -> None:
         run_id = self._some_run()
         with trio.move_on_after(self._world.lease):
-            self._process.waits_for = run_id
+            self._process.waits_for.append(run_id)
             try:
                 run = await self._rt.wait(run_id)
             finally:
-                self._process.waits_for = None
+                self._process.waits_for.remove(run_id)
             expected = self._oracle.runs.get(run_id)
             if expected is not None and not run.status.is_final:
                 self._stage.history.tell("a wait answered a run that goes on", run_id)

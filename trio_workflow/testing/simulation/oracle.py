@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest, Renewal
-from trio_workflow.model.outcome import Completion, Failed, LeaseLost, Released, Success
+from trio_workflow.model.outcome import Completion, Failed, Failure, LeaseLost, Released, Success
 from trio_workflow.model.plan import RunSpec
 from trio_workflow.model.policy import QueueConfig
 from trio_workflow.model.status import AttemptOutcome, StepStatus
@@ -23,6 +23,7 @@ from trio_workflow.testing.simulation.expected import (
     ExpectedStep,
     all_steps,
 )
+from trio_workflow.testing.simulation.turns import Turns
 
 Tell = Callable[[str, str], None]
 """(what is broken, about what): told of a violation."""
@@ -50,6 +51,8 @@ class Oracle:
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self.moves: Counter[tuple[StepStatus, StepEvent]] = Counter()
+        self.turns = Turns()
+        self.has_plain_queues = True  # all steps have one priority and kind
         self.runs: dict[str, ExpectedRun] = {}
         self.deleted: set[str] = set()
         self.deleted_steps = 0
@@ -57,8 +60,10 @@ class Oracle:
         self.owners: dict[str, str] = {}  # every token ever leased -> the process
         self.confirmed: dict[str, float] = {}  # token -> when its lease was last written, on the run's clock
         self.enders: dict[str, str] = {}  # every token that no longer holds -> the process that ended it
+        self.expired: set[str] = set()  # the tokens of leases that ran out and were taken back
         self.known_gone: dict[str, float] = {}  # token -> when its process was told, or did it itself
         self.distrusted: dict[str, float] = {}  # process -> until when it must take back no lease
+        self.cancels: set[tuple[str, str]] = set()  # processes, with the runs that they canceled
         self.touched: set[str] = set()
 
     def take(self, fact: Fact) -> None:
@@ -102,7 +107,7 @@ class Oracle:
                 self._tell("create_runs took an id for new or for taken that was not", spec.id)
             if spec.id in self.runs:
                 continue
-            run = self.runs[spec.id] = ExpectedRun(spec.id, self.moves)
+            run = self.runs[spec.id] = ExpectedRun(spec.id, self.moves, self.turns)
             self.touched.add(spec.id)
             if run.add(spec.steps, fact.now) is None:
                 self._tell("a graph was stored that is none", spec.id)
@@ -132,15 +137,13 @@ class Oracle:
         match ended:
             case Success() if children is not None:
                 step.end(AttemptOutcome.SUCCEEDED, StepEvent.SUCCEED)
-                step.data, step.emitted = ended.data, children
+                step.data, step.emitted, step.error = ended.data, children, None
                 step.records = len(ended.records)
                 step.artifacts = {write.name: write.sha256 for write in ended.artifacts}
             case Success():
-                step.fail(now, retryable=False, delay=None, roll=0.0, timed_out=False)
+                step.fail(now, Failure(code="invalid_graph", message=""), 0.0, timed_out=False)
             case Failed(failure, timed_out, roll):
-                step.fail(
-                    now, retryable=failure.retryable, delay=failure.delay, roll=roll, timed_out=timed_out
-                )
+                step.fail(now, failure, roll, timed_out=timed_out)
             case Released():
                 step.end(AttemptOutcome.RELEASED, StepEvent.RELEASE)
                 step.wait(now, 0)
@@ -152,9 +155,11 @@ class Oracle:
     def _claim(self, fact: Fact, answer: ClaimAnswer, request: ClaimRequest, new_token: object) -> None:
         self._expire(fact, answer, request)
         for step in all_steps(self.runs.values()):
-            step.is_due = step.is_due or (step.status is READY and step.ready_at <= fact.now)
+            if step.status is READY and not step.is_due and step.ready_at <= fact.now:
+                step.fall_due()
         for broken, about in broken_limits(self.runs.values(), self.queues, answer, request):
             self._tell(broken, about)
+        self._take_turns(answer)
         for claim in answer.claims:
             claimed = self._step(claim.run_id, claim.step_id)
             if claimed is None or claimed.status is not READY or not claimed.is_due:
@@ -168,6 +173,14 @@ class Oracle:
             self.confirmed[claim.token] = fact.time
             self.touched.add(claimed.run.id)
 
+    def _take_turns(self, answer: ClaimAnswer) -> None:
+        runs: dict[str, Counter[str]] = {}
+        for claim in answer.claims:
+            runs.setdefault(claim.queue, Counter())[claim.run_id] += 1
+        for queue, counts in runs.items():
+            if self.has_plain_queues and not self.turns.start(queue, counts):
+                self._tell("a run started before its turn", f"{queue}: {dict(counts)}")
+
     def _expire(self, fact: Fact, answer: ClaimAnswer, request: ClaimRequest) -> None:
         if answer.looked_for_expired and fact.time < self.distrusted.get(fact.process, 0.0):
             self._tell("leases were taken back by a clock that had just jumped", fact.process)
@@ -179,6 +192,7 @@ class Oracle:
         if answer.refreshed != len(expired):
             self._tell("leases were taken back", f"{answer.refreshed} of {len(expired)} that ran out")
         for step in expired:
+            self.expired.add(step.token or "")
             step.lose(request.max_lost, fact.now)
             self.touched.add(step.run.id)
             step.run.settle(fact.now)
@@ -203,6 +217,7 @@ class Oracle:
             self.touched.add(step.run.id)
 
     def _cancel_run(self, fact: Fact, answer: object, run_id: str) -> None:
+        self.cancels.add((fact.process, run_id))
         run = self.runs[run_id]
         if run.status.is_final:
             return
@@ -212,6 +227,7 @@ class Oracle:
             else:
                 step.move(StepEvent.CANCEL)
         run.is_canceled = True
+        self.turns.leave(run_id)
         self.touched.add(run_id)
 
     def _retry_step(self, fact: Fact, answer: object, run_id: str, step_id: str) -> None:

@@ -19,7 +19,7 @@ from trio_workflow.testing.simulation.actor import CURRENT, Told
 from trio_workflow.testing.simulation.faults import gone
 from trio_workflow.testing.simulation.operator import Operator
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.world import Fault
+from trio_workflow.testing.simulation.world import DISTURBING, Fault
 
 
 class Process:
@@ -35,8 +35,12 @@ class Process:
         self._is_gone = False  # died in a transaction: of what it would still do nothing may come
         self._to_tell: list[Told] = []  # what its commits changed, as events should tell it
         self.heard = 0
+        # Where all is sound, some processes have no workers: what they start is the others' to find.
+        has_others = self._world.processes > 1 and not self._world.faults & DISTURBING
+        self.only_operates = has_others and stage.world.random(f"mode of {name}").random() < 0.4
+        self.has_operated = trio.Event()  # its operators have done all they wanted to
         self.is_at_work = False  # it has workers, and they are not being stopped
-        self.waits_for: str | None = None  # the run that its operator waits for
+        self.waits_for: list[str] = []  # the runs that its operators wait for
 
     def __repr__(self) -> str:
         return f"<Process {self.name}>"
@@ -70,21 +74,29 @@ class Process:
 
     async def _work(self, rt: Runtime, *, is_last: bool) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Operator(self.stage, self, rt).operate)
+            nursery.start_soon(self._operate, rt)
             modes = (
                 ("workers", "workers", "both")
                 if self._world.is_calm
                 else ("workers", "workers", "both", "cycles")
             )
             mode = "workers" if is_last else self.roll.choice(modes)
-            if mode != "cycles":
+            if self.only_operates and not is_last:
+                mode = "operators"
+            if mode in ("workers", "both"):
                 await nursery.start(rt.start_workers)
                 self.is_at_work = True
-            if mode != "workers":
+            if mode in ("cycles", "both"):
                 nursery.start_soon(self._cycle, rt)
             await self._until_the_end(rt, is_last=is_last)
             self.is_at_work = False
             nursery.cancel_scope.cancel()
+
+    async def _operate(self, rt: Runtime) -> None:
+        async with trio.open_nursery() as nursery:
+            for number in range(self.roll.choice((1, 1, 2, 3))):
+                nursery.start_soon(Operator(self.stage, self, rt, number).operate)
+        self.has_operated.set()
 
     async def _cycle(self, rt: Runtime) -> None:
         while True:

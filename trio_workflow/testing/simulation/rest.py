@@ -32,7 +32,9 @@ class _Rests:
 
     def look(self) -> None:
         processes = list(self._processes.values())
-        if len(processes) < self._stage.world.processes or not all(p.is_at_work for p in processes):
+        workers = [process for process in processes if not process.only_operates]
+        is_complete = len(processes) == self._stage.world.processes
+        if not is_complete or not workers or not all(process.is_at_work for process in workers):
             self._since.clear()
             return
         now = trio.current_time()
@@ -49,9 +51,10 @@ class _Rests:
     def _look_at(self, process: Actor) -> None:
         if process.unheard:
             self._stage.history.tell("an event was not told", f"{process.unheard[0]}")
-        run = self._stage.oracle.runs.get(process.waits_for or "")
-        if process.waits_for is not None and (run is None or run.status.is_final):
-            self._stage.history.tell("a wait goes on although its run has ended", process.waits_for)
+        for run_id in process.waits_for:
+            run = self._stage.oracle.runs.get(run_id)
+            if run is None or run.status.is_final:
+                self._stage.history.tell("a wait goes on although its run has ended", run_id)
 
     def _could_run(self) -> list[ExpectedStep]:
         """Due steps that every process could start now."""
@@ -59,7 +62,8 @@ class _Rests:
         steps = all_steps(stage.oracle.runs.values())
         busy = Counter(step.spec.queue for step in steps if step.status is RUNNING)
         at_work = Counter(execution.process.name for execution in stage.watch.executions.values())
-        if any(at_work[p.name] >= stage.world.max_workers for p in self._processes.values()):
+        workers = [process for process in self._processes.values() if not process.only_operates]
+        if any(at_work[process.name] >= stage.world.max_workers for process in workers):
             return []
         return [
             step

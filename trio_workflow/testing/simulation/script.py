@@ -24,6 +24,7 @@ class OwnScript:
     def __init__(self, world: World) -> None:
         self._world = world
         self._package = make_package(world)
+        self.has_plain_queues = not world.features & {Feature.PRIORITY, Feature.RARE_KIND}
 
     def set_up(self, rt: Runtime, stage: Stage, process: Actor, is_last: bool) -> None:
         """Not every process has an executor for the rare kind; the last one has."""
@@ -49,6 +50,8 @@ class OwnScript:
 
 class UserScript:
     """A user's package. stubs: in place of its executors; check: called when everything has ended."""
+
+    has_plain_queues = False
 
     def __init__(
         self,

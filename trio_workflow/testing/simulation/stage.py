@@ -31,9 +31,10 @@ from trio_workflow.testing.simulation.world import World
 
 class Script(Protocol):
     """Which runs there are, and who executes their steps. knows_executors: they say when they do not end when
-    they are cancelled."""
+    they are cancelled. has_plain_queues: all steps have one priority and kind."""
 
     knows_executors: bool
+    has_plain_queues: bool
 
     def set_up(self, rt: Runtime, stage: "Stage", process: Actor, is_last: bool) -> None: ...
     def start(self, run_id: str) -> StartRun: ...
@@ -53,7 +54,8 @@ class Stage:
         self.faults = Faults(world, self.history)
         self.watch = Watch(self.oracle, scheduler, world, self.history)
         self.watch.knows_executors = script.knows_executors
-        self.faults_are_over, self.all_started = trio.Event(), trio.Event()
+        self.oracle.has_plain_queues = script.has_plain_queues
+        self.faults_are_over = trio.Event()
         self.started_ids = [f"run-{number}" for number in range(world.runs)]
         self.unstarted = list(self.started_ids)
         self._pending: list[Fact] = []  # of the transaction under way
@@ -101,7 +103,7 @@ class Stage:
         process = CURRENT.get()
         if process is not None and not process.is_dead:
             self.history.count("point", point)
-            await self.faults.take_time(process)
+            await self.faults.take_time(process, about, point)
 
     # What processes ask.
 
@@ -177,6 +179,8 @@ class Stage:
             if self.oracle.touched != touched or fact.refusal is not None:
                 self.history.note(f"{process.name} {_line(fact)}")
             self.rates.take(fact)
+            if fact.verb == "complete" and fact.refusal is None:
+                self.watch.stored(fact.asked["completions"])
         process.told_later(tx.changes)
         self._compare(tx.conn, whole=self._commits % 50 == 0)
         self.faults.after_commit(process, batch)

@@ -80,9 +80,9 @@ class Stub:
         generation = int(self._step.step.metadata.get("generation", "0"))
         if generation >= GENERATIONS:
             return
-        for index in range(self._roll.randint(1, 2)):
+        for _ in range(self._roll.randint(1, 2)):
             on = self._roll.choice(((), (self._step.id,), optional(self._step.id), ("s0",)))
-            options = step_options(self._world, self._roll, prefix=f"{generation}{index}")
+            options = step_options(self._world, self._roll)
             self._step.emit(depends_on=on, metadata={"generation": str(generation + 1)}, **options)
 
     async def _misbehave(self) -> None:

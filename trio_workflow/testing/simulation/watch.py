@@ -4,10 +4,12 @@ A cooperative execution is one that ends when it is cancelled: its process was n
 executor neither shields itself nor holds up the event loop.
 """
 
+from collections.abc import Iterable
+
 import attrs
 import trio
 
-from trio_workflow.model.outcome import Success
+from trio_workflow.model.outcome import Completion, Failed, Success
 from trio_workflow.runtime.attempt import Ended
 from trio_workflow.runtime.holding import Holding
 from trio_workflow.testing.simulation.actor import Actor
@@ -38,6 +40,8 @@ class Watch:
     def __init__(self, oracle: Oracle, scheduler: Scheduler, world: World, history: History) -> None:
         self._oracle, self._scheduler, self._world, self._history = oracle, scheduler, world, history
         self.executions: dict[str, Execution] = {}
+        self._successes: dict[str, bool] = {}  # tokens under which one was handed in
+        self.canceled: set[tuple[str, str]] = set()  # processes, with the runs they were told are canceled
         self.knows_executors = True  # whether they say when they do not end on a cancel
 
     def starts(self, process: Actor, holding: Holding) -> None:
@@ -46,8 +50,8 @@ class Watch:
         self._history.note(f"{process.name} starts {name} attempt {step.attempt}")
         if self._oracle.owners.get(token) != process.name:
             self._history.tell("an executor started without a lease of its process", name)
-        if self._oracle.enders.get(token) == process.name and holding.reason is None:
-            self._history.tell("an executor started after its own process had ended its lease", name)
+        if (process.name, step.run_id) in self.canceled and token in self._oracle.enders:
+            self._history.tell("an executor started of a run that its process knew to be canceled", name)
         self._beside(process, name)
         self.executions[token] = Execution(
             process, name, step.queue, token, not self._scheduler.is_frozen(process)
@@ -59,11 +63,24 @@ class Watch:
         if limit is not None and sum(e.queue == step.queue for e in mine) > limit.max_workers:
             self._history.tell("a process ran more than a queue's limit", f"{process.name}: {step.queue}")
 
+    def stored(self, completions: Iterable[Completion]) -> None:
+        """These were committed. What is stored of a success is a success, unless the store refuses it."""
+        for completion in completions:
+            handed_in = self._successes.pop(completion.token, False)
+            if (
+                handed_in
+                and isinstance(completion.outcome, Failed)
+                and Fault.POISON not in self._world.faults
+            ):
+                self._history.tell("a success was stored as a failure", f"{completion.outcome.failure}")
+
     def _beside(self, process: Actor, name: str) -> None:
         for other in self.executions.values():
             if other.step != name:
                 continue
             self._history.count("overlap", "cooperative" if other.is_cooperative else "uncooperative")
+            if other.token in self._oracle.enders and other.token not in self._oracle.expired:
+                continue  # its run was canceled, and a new one has its id
             if self._is_watched(other) and not other.process.is_dead and not self._world.faults & CLOCKS:
                 self._history.tell(
                     "two attempts of a step ran at once", f"{name} on {other.process.name}, {process.name}"
@@ -77,6 +94,7 @@ class Watch:
         if execution is None or process.is_dead:
             return
         if isinstance(ended.outcome, Success):
+            self._successes[holding.token] = True
             self._succeeds(execution, holding)
         if not self._is_watched(execution):
             return

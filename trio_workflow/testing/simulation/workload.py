@@ -9,8 +9,6 @@ from trio_workflow.authoring.run_builder import RunBuilder
 from trio_workflow.model.policy import RetryPolicy
 from trio_workflow.testing.simulation.world import Feature, World
 
-QUEUES = ("narrow", "wide", "rated", "unnamed")
-
 
 def make_package(world: World) -> Package:
     """A package whose entrypoint draws a graph from the seed and the run's id."""
@@ -21,20 +19,20 @@ def make_package(world: World) -> Package:
         roll = world.random(f"graph of {run.id}")
         ids: list[str] = []
         for index in range(roll.randint(1, world.steps)):
-            needed = roll.sample(ids, min(len(ids), roll.choice((0, 1, 1, 2))))
+            needed = roll.sample(ids, min(len(ids), roll.choice((0, 1, 2, 2))))
             loose = world.has(Feature.OPTIONAL) and roll.random() < 0.5
             on = optional(*needed) if loose else require(*needed)
-            handle = run.step(f"s{index}", depends_on=on, **step_options(world, roll, prefix=""))
+            handle = run.step(f"s{index}", depends_on=on, **step_options(world, roll))
             ids.append(handle.id)
 
     return package
 
 
-def step_options(world: World, roll: random.Random, prefix: str) -> dict[str, Any]:
+def step_options(world: World, roll: random.Random) -> dict[str, Any]:
     """Options of a step, of the features that the world has."""
     options: dict[str, Any] = {
         "kind": "rare" if world.has(Feature.RARE_KIND) and roll.random() < 0.3 else "work",
-        "queue": roll.choice(QUEUES),
+        "queue": roll.choice(world.used),
         "retry": RetryPolicy(
             max_attempts=world.max_attempts,
             backoff=roll.choice(("fixed", "linear", "exponential")),
@@ -44,7 +42,7 @@ def step_options(world: World, roll: random.Random, prefix: str) -> dict[str, An
         ),
     }
     if world.has(Feature.DEDUP) and roll.random() < 0.4:
-        options["dedup_key"] = f"{prefix}{roll.choice('xy')}"
+        options["dedup_key"] = roll.choice("xyz")
     if world.has(Feature.DELAY) and roll.random() < 0.3:
         options["delay"] = roll.choice((0.5, 3.0))
     if world.has(Feature.PRIORITY):

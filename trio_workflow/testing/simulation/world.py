@@ -12,6 +12,8 @@ from trio_workflow.model.policy import QueueConfig, RateLimit
 
 T = TypeVar("T")
 
+QUEUES = ("narrow", "wide", "rated", "unnamed")
+
 
 class Fault(StrEnum):
     """What may go wrong. A world has some of them on."""
@@ -67,7 +69,8 @@ CLOCKS = frozenset({Fault.CLOCK_FORWARD, Fault.CLOCK_BACK})
 
 @attrs.frozen(kw_only=True)
 class World:
-    """Durations are seconds. runs: how many operators start; steps: most steps that one begins with."""
+    """Durations are seconds. runs: how many operators start; steps: most steps that one begins with;
+    used: the queues that steps are put in."""
 
     seed: int
     processes: int
@@ -81,6 +84,7 @@ class World:
     grace: float
     max_attempts: int
     queues: Mapping[str, QueueConfig]
+    used: tuple[str, ...]
     faults: frozenset[Fault]
     features: frozenset[Feature]
 
@@ -116,12 +120,13 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
         steps=roll.choice((1, 3, 6, 10)),
         duration=roll.choice((4.0, 10.0, 25.0)),
         lease=lease,
-        poll=math.inf if is_calm else roll.choice((0.25, 1.0)),
+        poll=math.inf if is_calm else roll.choice((0.25, 1.0, 5.0)),
         max_workers=roll.randint(1, 4),
         max_lost=roll.choice((1, 2, 3, 5)),
         grace=roll.choice((0.0, 0.0, 2.0)),
         max_attempts=roll.randint(1, 4),
         queues=_queues(roll),
+        used=roll.choice((QUEUES, QUEUES, ("rated",), ("narrow", "rated"), ("wide",))),
         faults=on & faults,
         features=_some(roll, tuple(Feature), 0.5),
     )
