@@ -18,6 +18,9 @@ from trio_workflow.testing.simulation.world import Fault, Feature, World, draw_w
 JUDGED = 1000
 """Seeds from which on a campaign fails if there is something that none of them reached."""
 
+FAULTS_JUDGED = 10_000
+"""And if there is a fault without which no seed ended otherwise: that takes minutes to find out."""
+
 
 def main() -> int:
     options = _parser().parse_args()
@@ -28,7 +31,7 @@ def main() -> int:
     campaign = run_campaign(
         seeds, draw_world, OwnScript, jobs=options.jobs, stop_early=not options.go_on, told=_Progress()
     )
-    if campaign.seeds >= JUDGED and not campaign.failures:
+    if campaign.seeds >= FAULTS_JUDGED and not campaign.failures:
         campaign.idle_faults = find_idle_faults(campaign, draw_world, OwnScript)
     print(campaign)
     for failure in campaign.failures[:3]:
