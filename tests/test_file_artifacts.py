@@ -387,14 +387,6 @@ async def test_deleting_a_ref_leaves_a_pointer_that_cannot_be_read_for_a_look(
     assert (path_of(ref).exists(), pointer.read_text()) == (False, "{")
 
 
-async def test_deleting_an_id_leaves_what_others_put_beside_it(store: FileArtifactStore) -> None:
-    ref = await store.put(an_object(b"hello"))
-    note = path_of(ref).with_name("note.txt")
-    note.write_text("mine")
-    await store.delete(ref.id)
-    assert list(note.parent.iterdir()) == [note]
-
-
 async def test_an_async_iterable_that_is_no_generator_is_a_body_too(store: FileArtifactStore) -> None:
     class Lines:
         def __aiter__(self) -> AsyncIterator[bytes]:

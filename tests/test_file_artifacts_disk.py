@@ -202,3 +202,11 @@ async def test_an_async_iterable_may_itself_wait_for_virtual_time(
 
     assert (await store.put(an_object(body()))).size == 3
     assert trio.current_time() == 30
+
+
+async def test_deleting_an_id_leaves_what_others_put_beside_it(store: FileArtifactStore) -> None:
+    ref = await store.put(an_object(b"hello"))
+    note = path_of(ref).with_name("note.txt")
+    note.write_text("mine")
+    await store.delete(ref.id)
+    assert list(note.parent.iterdir()) == [note]
