@@ -132,9 +132,9 @@ def test_tokens_never_repeat_though_ids_do() -> None:
     drawn = []
     for _ in range(2):
         with deterministic(5):
-            drawn.append((SOURCE.token(), SOURCE.uuid(), SOURCE.roll()))
-    (token, *rest), (other_token, *other_rest) = drawn
-    assert token != other_token
+            drawn.append((SOURCE.tokens(2), SOURCE.uuid(), SOURCE.roll()))
+    (tokens, *rest), (other_tokens, *other_rest) = drawn
+    assert len({*tokens, *other_tokens}) == 4
     assert rest == other_rest
 
 

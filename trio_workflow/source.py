@@ -13,9 +13,10 @@ class Source:
         self._random: random.Random = random.SystemRandom()
         self._mark = ""  # sets the tokens of two that draw alike apart
 
-    def token(self) -> str:
-        """A fencing token: 128 random bits."""
-        return self._mark + self._random.randbytes(16).hex()
+    def tokens(self, count: int) -> list[str]:
+        """Fencing tokens of 128 random bits each."""
+        drawn = self._random.randbytes(16 * count).hex()
+        return [self._mark + drawn[at : at + 32] for at in range(0, len(drawn), 32)]
 
     def uuid(self) -> uuid.UUID:
         return uuid.UUID(int=self._random.getrandbits(128), version=4)

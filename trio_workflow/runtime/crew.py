@@ -32,7 +32,6 @@ class Crew:
     ) -> None:
         self._engine, self._nursery = engine, nursery
         self._bell, self._interrupted = bell, interrupted
-        self._contexts: dict[str, StepContext] = {}
         self.holdings: dict[str, Holding] = {}
         self.outbox: list[Completion] = []
         self.is_accepting = True  # whether new steps may still be started
@@ -69,8 +68,7 @@ class Crew:
         """A mistake of ours in it ends the engine, not this task alone: somebody waits for its outcome."""
         engine, claim = self._engine, holding.claim
         try:
-            context = StepContext(claim, StepServices(engine, holding), engine.limits)
-            self._contexts[claim.token] = context
+            context = holding.context = StepContext(claim, StepServices(engine, holding), engine.limits)
             ended = await run_attempt(holding, context, engine.registry, engine.config.max_lost_leases)
             self._hand_in(holding, ended)
         except Exception as error:
@@ -80,7 +78,7 @@ class Crew:
     def _hand_in(self, holding: Holding, ended: Ended) -> None:
         """User code has returned: its slot is free, and its outcome waits to be stored."""
         POINTS.reach(Point.END, holding, ended)
-        del self._contexts[holding.token]
+        holding.context = None
         self._leave_slot(holding)
         if holding.reason is None and isinstance(ended.outcome, LeaseLost):
             self._engine.keeping.lost += 1  # noticed before the keeper could
@@ -103,10 +101,6 @@ class Crew:
     def at_work(self) -> Collection[Holding]:
         """Holdings whose executors have not returned."""
         return [holding for holding in self.holdings.values() if not holding.is_done]
-
-    def progress_of(self, holding: Holding) -> str | None:
-        context = self._contexts.get(holding.token)
-        return None if context is None else context.take_progress()
 
     def unexpired(self) -> frozenset[str]:
         """Tokens of the leases that by this process's clock still hold."""

@@ -130,9 +130,7 @@ class Desk:
         self._crew.settle([completion.token for completion in batch])
         self._engine.publish()
         self.ends["canceled"] += len(batch) - len(completed.ended)  # stale: the lease was gone
-        for move in completed.changes.steps:
-            if move.outcome is not None:
-                self.ends[_word(move)] += 1
+        self.ends.update(_word(move) for move in completed.changes.steps if move.outcome is not None)
 
     def _start(self, answer: ClaimAnswer, sent: float, revoked: Collection[str]) -> int:
         """Start what was leased, and answer how many; what must not, or cannot, start is given back."""

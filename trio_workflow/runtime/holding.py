@@ -10,6 +10,7 @@ from enum import Enum, auto
 
 import trio
 
+from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.model.changes import Claim
 
 MARGIN = 0.001
@@ -31,7 +32,9 @@ class Holding:
     def __init__(self, claim: Claim, expires: float) -> None:
         self.claim = claim
         self.reason: Reason | None = None
+        self.context: StepContext | None = None  # while user code runs
         self.is_done = False  # user code has returned
+        self.expires = expires  # last confirmed, on trio's clock: the scope's deadline
         # Shielded: whoever cancels the workers' block leaves the executor to the engine, which gives it its
         # grace and then cancels it here.
         self.scope = trio.CancelScope(deadline=expires, shield=True)
@@ -44,10 +47,6 @@ class Holding:
         return self.claim.token
 
     @property
-    def expires(self) -> float:
-        return self.scope.deadline
-
-    @property
     def is_kept(self) -> bool:
         """Whether the lease is to be renewed: also while a stopped executor still cleans up."""
         return self.reason is None or self.reason is Reason.STOPPED
@@ -55,7 +54,11 @@ class Holding:
     def extend(self, expires: float) -> None:
         """The lease was confirmed until then. Too late for one whose executor is cancelled already."""
         if self.is_kept and not self.is_done:
-            self.scope.deadline = max(self.scope.deadline, expires)
+            self.expires = self.scope.deadline = max(self.expires, expires)
+
+    def take_progress(self) -> str | None:
+        """What user code has told of its progress since this was last asked."""
+        return None if self.context is None else self.context.take_progress()
 
     def cancel(self, reason: Reason) -> None:
         if self.reason is None and not self.is_done:

@@ -34,12 +34,10 @@ class Keeper:
         store: Store,
         lease: float,
         in_hand: Callable[[], Collection[Holding]],
-        progress_of: Callable[[Holding], str | None],
         statistics: KeeperStatistics,
     ) -> None:
         self._store, self._lease = store, lease
-        self._in_hand, self._progress_of = in_hand, progress_of
-        self._statistics = statistics
+        self._in_hand, self._statistics = in_hand, statistics
 
     async def renew_always(self) -> None:
         """With nothing in hand the store is asked all the same, so that a lost file is noticed in time."""
@@ -51,7 +49,7 @@ class Keeper:
         """Renew what is in hand; answers the seconds until the next round."""
         holdings = [holding for holding in self._in_hand() if holding.is_kept]
         renewals = [
-            Renewal(step_key=h.claim.step_key, token=h.token, progress=self._progress_of(h)) for h in holdings
+            Renewal(step_key=h.claim.step_key, token=h.token, progress=h.take_progress()) for h in holdings
         ]
         sent = trio.current_time()
         try:

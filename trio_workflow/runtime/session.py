@@ -76,13 +76,7 @@ class Session:
     async def run(self, scheduler: Callable[[], Awaitable[None]], started: Callable[[], None]) -> None:
         """Work until the scheduler returns, the engine ends, or the surrounding block is cancelled."""
         engine = self._engine
-        keeper = Keeper(
-            engine.store,
-            engine.config.lease_duration,
-            self.crew.at_work,
-            self.crew.progress_of,
-            engine.keeping,
-        )
+        keeper = Keeper(engine.store, engine.config.lease_duration, self.crew.at_work, engine.keeping)
         engine.hub.join(self)
         engine.on_end(self._end)
         engine.sessions.value += 1

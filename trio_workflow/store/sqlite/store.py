@@ -50,7 +50,7 @@ class OpenSQLiteStore:
     async def exchange(self, completions: Sequence[Completion], request: ClaimRequest | None) -> Exchanged:
         verbs: list[Verb] = [partial(complete, completions=completions)]
         if request is not None:
-            verbs.append(partial(claim, request=request, new_token=SOURCE.token))
+            verbs.append(partial(claim, request=request, new_tokens=SOURCE.tokens))
         done, *claimed = await self._writer.submit_all(verbs, EXCHANGE)
         return Exchanged(_value_or_error(done), _value_or_error(claimed[0]) if claimed else None)
 

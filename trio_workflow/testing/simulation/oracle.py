@@ -152,7 +152,7 @@ class Oracle:
             case _:
                 raise AssertionError(f"an outcome that the oracle does not know: {ended!r}")
 
-    def _claim(self, fact: Fact, answer: ClaimAnswer, request: ClaimRequest, new_token: object) -> None:
+    def _claim(self, fact: Fact, answer: ClaimAnswer, request: ClaimRequest, new_tokens: object) -> None:
         self._expire(fact, answer, request)
         for step in all_steps(self.runs.values()):
             if step.status is READY and not step.is_due and step.ready_at <= fact.now:

@@ -206,7 +206,7 @@ class Stage:
 
 
 def _line(fact: Fact) -> str:
-    asked = ", ".join(f"{name}={_short(value)}" for name, value in fact.asked.items() if name != "new_token")
+    asked = ", ".join(f"{name}={_short(value)}" for name, value in fact.asked.items() if name != "new_tokens")
     return f"{fact.verb}({asked}) -> {_short(fact.answer)} {fact.refusal or ''}"
 
 

@@ -20,12 +20,12 @@ from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.sqlite.rows import LeasedRow, leased_step_of, run_of, to_json
 from trio_workflow.store.sqlite.transaction import Book, Tx
 from trio_workflow.store.sqlite.verbs.expire import Leased, expire
-from trio_workflow.store.sqlite.verbs.hall import Candidate, Hall
+from trio_workflow.store.sqlite.verbs.hall import Hall
 
 PROMOTED_AT_ONCE = 1000  # delayed steps that fall due in one transaction; the rest follow in the next
 
 
-def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimAnswer:
+def claim(tx: Tx, request: ClaimRequest, new_tokens: Callable[[int], list[str]]) -> ClaimAnswer:
     """Expired leases are taken back, delayed steps whose date has come fall due, and due steps run."""
     book = Book(tx)
     leased = _leased(tx)
@@ -36,7 +36,8 @@ def claim(tx: Tx, request: ClaimRequest, new_token: Callable[[], str]) -> ClaimA
     next_delayed = fall_due(book)
     hall = Hall(tx, request, leased)
     chosen = hall.choose() if request.limit > 0 else {}
-    rows = _lease(book, request, chosen, new_token) if chosen else []
+    keys = [step.step_key for steps in chosen.values() for step in steps]
+    rows = _lease(book, request, dict(zip(new_tokens(len(keys)), keys, strict=True))) if keys else []
     hall.note_starts(chosen)
     changes = book.close()
     # After the book is closed: their runs are told as they are now that the steps have started.
@@ -72,12 +73,9 @@ def fall_due(book: Book) -> int | None:
     return following
 
 
-def _lease(
-    book: Book, request: ClaimRequest, chosen: Mapping[str, list[Candidate]], new_token: Callable[[], str]
-) -> list[tuple[LeasedRow, Any]]:
-    """Lease these steps; answers of each what a claim tells at once, and its whole row."""
-    tx = book.tx
-    leases = {"leases": to_json({new_token(): step.step_key for steps in chosen.values() for step in steps})}
+def _lease(book: Book, request: ClaimRequest, keys: Mapping[str, int]) -> list[tuple[LeasedRow, Any]]:
+    """Lease steps. keys: by token. Answers of each what a claim tells at once, and its whole row."""
+    tx, leases = book.tx, {"leases": to_json(keys)}
     tx.run(
         "lease",
         leases | {"now": tx.now, "worker_id": request.worker_id, "expires_at": tx.now + request.lease},
