@@ -2,6 +2,7 @@
 
 # ruff: noqa: ASYNC220 - these tests look at the disk while nothing else runs
 
+import errno
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from trio.testing import MockClock
 from trio_workflow.artifacts import ArtifactReader, FileArtifactStore, writer
 from trio_workflow.artifacts.folders import make_folder, sync_folder
 from trio_workflow.artifacts.layout import Layout
-from trio_workflow.errors import ArtifactNotFoundError
+from trio_workflow.errors import ArtifactNotFoundError, StoreUnavailableError
 
 # The fixtures
 root = artifact_kit.root
@@ -73,6 +74,31 @@ async def test_a_disk_that_fails_during_a_put_leaves_the_last_put_in_place(
             await store.put(an_object(b"after"))
     assert list((root / "tmp").iterdir()) == []
     assert await content(store, before) == await content(store, before.id) == b"before"
+
+
+@pytest.mark.parametrize("full", [errno.ENOSPC, errno.EDQUOT])
+async def test_a_full_disk_is_told_as_a_store_that_may_be_tried_again(
+    store: FileArtifactStore, root: Path, monkeypatch: pytest.MonkeyPatch, full: int
+) -> None:
+    def fail(self: writer.PartFile, piece: bytes) -> None:
+        raise OSError(full, os.strerror(full))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer.PartFile, "write", fail)
+        with pytest.raises(StoreUnavailableError, match=r"artifact store .* the disk is full"):
+            await store.put(an_object(b"hello"))
+    assert files(root) == []
+    await store.put(an_object(b"hello"))
+
+
+async def test_a_body_whose_own_disk_is_full_raises_its_own_error(store: FileArtifactStore) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full") as caught:
+        await store.put(an_object(body()))
+    assert caught.value.errno == errno.ENOSPC
 
 
 async def test_a_put_whose_own_file_is_swept_away_raises_and_does_not_try_for_ever(

@@ -1,9 +1,11 @@
 """FileArtifactStore: artifacts as files in a folder. See layout.py for the files, writer.py for the rules."""
 
+import errno
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple
 
 import trio
 
@@ -11,11 +13,15 @@ from trio_workflow.artifacts.bodies import check_body, copy_body
 from trio_workflow.artifacts.layout import Layout, Place, is_sha256
 from trio_workflow.artifacts.reader import FileReader, open_reader, read_latest
 from trio_workflow.artifacts.writer import PartFile, remove_leftovers
-from trio_workflow.errors import ConfigError, StoreError
+from trio_workflow.errors import ConfigError, StoreError, StoreUnavailableError
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
 from trio_workflow.offload import Offload
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 _THREADS = 8
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FileArtifactStore:
@@ -39,17 +45,18 @@ class FileArtifactStore:
         """Keep the body, whole or not at all, and answer what names it. It survives power loss from then on.
 
         Raises TypeError for a body, or a chunk of one, that is not bytes (text included), and what reading
-        the body raises, FileNotFoundError among it. Cancelled, it leaves nothing behind.
+        the body raises, FileNotFoundError among it; StoreUnavailableError when the disk is full. It leaves
+        nothing behind then, nor cancelled.
         """
         check_body(obj.body)
-        part = await self._offload.run(self._begin)
+        part = await self._while_there_is_room(self._begin)
 
         async def write(piece: bytes) -> None:
-            await self._offload.run(part.write, piece)
+            await self._while_there_is_room(part.write, piece)
 
         try:
             await copy_body(obj.body, write, self._offload)
-            return await self._offload.run(part.commit, obj)
+            return await self._while_there_is_room(part.commit, obj)
         except BaseException:
             with trio.CancelScope(shield=True):
                 await self._offload.run(part.discard)
@@ -75,6 +82,17 @@ class FileArtifactStore:
         perhaps when another put of the id is under way at that moment. Refs are exact all the same.
         """
         await self._offload.run(self._delete, ref_or_id)
+
+    async def _while_there_is_room(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Do it in a thread, on our disk: the body's own may be another one."""
+        try:
+            return await self._offload.run(fn, *args)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise StoreUnavailableError(
+                f"artifact store {self._layout.root} cannot grow: the disk is full ({error})"
+            ) from error
 
     def _begin(self) -> PartFile:
         if not self._swept:

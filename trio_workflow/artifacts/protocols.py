@@ -34,7 +34,8 @@ class ArtifactStore(Protocol):
         """Keep the body, whole or not at all, and answer what names it. It survives power loss from then on.
 
         Raises TypeError for a body, or a chunk of one, that is not bytes (text included), and what reading
-        the body raises, FileNotFoundError among it. The caller keeps the body's file or iterable.
+        the body raises, FileNotFoundError among it. The caller keeps the body's file or iterable. Raises
+        StoreUnavailableError when trying again later may succeed: a step that puts bytes or a file does.
         """
         ...
 

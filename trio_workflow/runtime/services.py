@@ -1,4 +1,11 @@
-"""What the runtime does for a step's context."""
+"""What the runtime does for a step's context.
+
+Rule: a store that cannot be reached for a while is waited for, and fails no step; the lease, when it runs
+out, and the step's timeout cancel the wait.
+"""
+
+from collections.abc import AsyncIterable, Awaitable, Callable
+from typing import TypeVar
 
 import trio
 
@@ -9,8 +16,10 @@ from trio_workflow.projections import Projection
 from trio_workflow.runtime.engine import Engine
 from trio_workflow.runtime.holding import Holding, Reason
 
-SAVE_PAUSE = 0.2
-"""Seconds between offers of a checkpoint to a store that cannot be written."""
+T = TypeVar("T")
+
+PAUSE = 0.2
+"""Seconds between tries of a store that cannot be reached."""
 
 
 class StepServices:
@@ -20,29 +29,19 @@ class StepServices:
         self._engine, self._holding = engine, holding
 
     async def dependency_result(self, run_id: str, step_id: str) -> StepResult | None:
-        return await self._engine.store.reads.dependency_result(run_id, step_id)
+        return await _patiently(lambda: self._engine.store.reads.dependency_result(run_id, step_id))
 
     async def save(self, data: str) -> None:
-        """A store that cannot be written is waited for; the lease, when it runs out, cancels that."""
-        is_held = await self._try_to_save(data)
-        while is_held is None:
-            await trio.sleep(SAVE_PAUSE)
-            is_held = await self._try_to_save(data)
-        if not is_held:
+        claim, store = self._holding.claim, self._engine.store
+        if not await _patiently(lambda: store.save(claim.step_key, claim.token, data)):
             self._holding.cancel(Reason.REVOKED)
             await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def _try_to_save(self, data: str) -> bool | None:
-        """Whether the lease was still held; None if the store cannot be written now."""
-        claim = self._holding.claim
-        try:
-            return await self._engine.store.save(claim.step_key, claim.token, data)
-        except StoreUnavailableError:
-            return None
-
     async def put_artifact(self, obj: ArtifactObject) -> ArtifactRef:
+        """A body that can be read only once is offered once."""
         self._refuse_the_dead()
-        return await self._engine.artifacts.put(obj)
+        put = self._engine.artifacts.put
+        return await (put(obj) if isinstance(obj.body, AsyncIterable) else _patiently(lambda: put(obj)))
 
     async def projection(self, name: str) -> Projection:
         self._refuse_the_dead()
@@ -54,3 +53,11 @@ class StepServices:
         """Clean-up of an executor writes nothing for a runtime that crashed or was killed."""
         if self._engine.is_dead:
             self._engine.check_open()
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    while True:
+        try:
+            return await ask()
+        except StoreUnavailableError:
+            await trio.sleep(PAUSE)
