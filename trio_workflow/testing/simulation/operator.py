@@ -67,7 +67,7 @@ class Operator:
             Fault.DELETE: (self._delete, self._prune),
         }
         actions = [a for fault, actions in chances.items() if self._world.has(fault) for a in actions]
-        return self._roll.choice([self._wait, *actions])
+        return self._roll.choice([self._wait, self._start_again, *actions])
 
     async def _do(self, action: Callable[[], Awaitable[None]]) -> None:
         patience = float("inf")
@@ -83,12 +83,19 @@ class Operator:
             self._stage.history.note(f"{self._process.name} was refused: {type(refusal).__name__}")
 
     async def _start(self) -> None:
-        run_id = self._stage.unstarted[0]
-        await self._stage.start_run(self._rt, run_id)
-        if run_id not in self._oracle.runs and run_id not in self._oracle.deleted:
-            self._stage.history.tell("a start was acknowledged and is not stored", run_id)
-        if self._stage.unstarted and self._stage.unstarted[0] == run_id:
-            self._stage.unstarted.pop(0)
+        """Some at once."""
+        run_ids = self._stage.unstarted[: self._roll.choice((1, 1, 2))]
+        await self._stage.start_runs(self._rt, run_ids)
+        for run_id in run_ids:
+            if run_id not in self._oracle.runs and run_id not in self._oracle.deleted:
+                self._stage.history.tell("a start was acknowledged and is not stored", run_id)
+            if run_id in self._stage.unstarted:
+                self._stage.unstarted.remove(run_id)
+
+    async def _start_again(self) -> None:
+        """What was started before: it is there, or was deleted, and then another may have its id."""
+        run_ids = [self._some_run() for _ in range(self._roll.choice((1, 1, 2)))]
+        await self._stage.start_runs(self._rt, run_ids, self._roll.choice(("raise", "return", "return")))
 
     def _some_run(self) -> str:
         return self._roll.choice(self._stage.started_ids)

@@ -23,6 +23,7 @@ from trio_workflow.testing.simulation.expected import (
     ExpectedStep,
     all_steps,
 )
+from trio_workflow.testing.simulation.refusals import expected_refusals, is_as_promised
 from trio_workflow.testing.simulation.turns import Turns
 
 Tell = Callable[[str, str], None]
@@ -70,9 +71,9 @@ class Oracle:
         apply = getattr(self, f"_{fact.verb}", None)
         if apply is None:
             return
-        held = self.running
-        if fact.refusal is not None:
+        if not self._is_as_promised(fact) or fact.refusal is not None:
             return
+        held = self.running
         apply(fact, fact.answer, **fact.asked)
         for run_id in self.touched & self.runs.keys():
             run = self.runs[run_id]
@@ -82,6 +83,16 @@ class Oracle:
             self.enders[token] = fact.process
             if fact.process == self.owners[token]:
                 self.known_gone.setdefault(token, fact.time)
+
+    def _is_as_promised(self, fact: Fact) -> bool:
+        expected = expected_refusals(self.runs, self.deleted, fact.verb, fact.asked)
+        if is_as_promised(expected, fact.refusal):
+            return True
+        self._tell(
+            "a call was refused, or was not, against what is promised",
+            f"{fact.verb}: {fact.refusal!r}, expected {[e.__name__ for e in expected or ()]}",
+        )
+        return False
 
     def denied(self, process: str, tokens: Iterable[str]) -> None:
         """The process was told that these leases no longer hold."""
@@ -107,7 +118,7 @@ class Oracle:
                 self._tell("create_runs took an id for new or for taken that was not", spec.id)
             if spec.id in self.runs:
                 continue
-            run = self.runs[spec.id] = ExpectedRun(spec.id, self.moves, self.turns)
+            run = self.runs[spec.id] = ExpectedRun(spec, fact.now, self.moves, self.turns)
             self.touched.add(spec.id)
             if run.add(spec.steps, fact.now) is None:
                 self._tell("a graph was stored that is none", spec.id)
@@ -136,16 +147,13 @@ class Oracle:
     def _end(step: ExpectedStep, ended: object, children: list[str] | None, now: int) -> None:
         match ended:
             case Success() if children is not None:
-                step.end(AttemptOutcome.SUCCEEDED, StepEvent.SUCCEED)
-                step.data, step.emitted, step.error = ended.data, children, None
-                step.records = len(ended.records)
-                step.artifacts = {write.name: write.sha256 for write in ended.artifacts}
+                step.succeed(ended, children, now)
             case Success():
                 step.fail(now, Failure(code="invalid_graph", message=""), 0.0, timed_out=False)
             case Failed(failure, timed_out, roll):
                 step.fail(now, failure, roll, timed_out=timed_out)
             case Released():
-                step.end(AttemptOutcome.RELEASED, StepEvent.RELEASE)
+                step.end(AttemptOutcome.RELEASED, StepEvent.RELEASE, now)
                 step.wait(now, 0)
             case LeaseLost(max_lost):
                 step.lose(max_lost, now)
@@ -167,8 +175,9 @@ class Oracle:
                 continue
             if claim.token in self.owners:
                 self._tell("a token was used twice", claimed.name)
-            claimed.lease(claim.token, fact.now + request.lease)
-            claimed.run.has_started = True
+            claimed.lease(claim.token, request.worker_id, fact.now, request.lease)
+            if claimed.run.started_at is None:
+                claimed.run.started_at = fact.now
             self.owners[claim.token] = fact.process
             self.confirmed[claim.token] = fact.time
             self.touched.add(claimed.run.id)
@@ -203,10 +212,12 @@ class Oracle:
         if set(answer) != live:
             self._tell("renewals were answered against their tokens", f"{sorted(answer ^ live)}")
         self.denied(fact.process, {renewal.token for renewal in renewals} - live)
-        for token in live:
-            running[token].expires_at = fact.now + lease
+        for token, progress in {r.token: r.progress for r in renewals if r.token in live}.items():
+            step = running[token]
+            step.expires_at = fact.now + lease
+            step.progress = progress or step.progress
             self.confirmed[token] = fact.time
-            self.touched.add(running[token].run.id)
+            self.touched.add(step.run.id)
 
     def _save(self, fact: Fact, answer: bool, step_key: int, token: str, data: str) -> None:
         step = self.running.get(token)
@@ -223,9 +234,9 @@ class Oracle:
             return
         for step in run.open:
             if step.status is RUNNING:
-                step.end(AttemptOutcome.CANCELED, StepEvent.CANCEL)
+                step.end(AttemptOutcome.CANCELED, StepEvent.CANCEL, fact.now)
             else:
-                step.move(StepEvent.CANCEL)
+                step.move(StepEvent.CANCEL, fact.now)
         run.is_canceled = True
         self.turns.leave(run_id)
         self.touched.add(run_id)
@@ -258,6 +269,7 @@ class Oracle:
 
     def _delete(self, run_id: str) -> None:
         run = self.runs.pop(run_id)
+        self.turns.forget(run_id)
         self.deleted_steps += len(run.steps)
         if run.finished_at is None:
             self._tell("a run was deleted that goes on", run_id)

@@ -13,7 +13,7 @@ from trio_workflow.clock import VIRTUAL_EPOCH
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
 from trio_workflow.model.policy import QueueConfig
 from trio_workflow.points import Point
-from trio_workflow.runtime.runs import StartRun
+from trio_workflow.runtime.runs import IfExists, StartRun
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.store.protocol import Completed, Created
 from trio_workflow.store.sqlite.check import LOOKS, Report
@@ -107,8 +107,8 @@ class Stage:
 
     # What processes ask.
 
-    async def start_run(self, rt: Runtime, run_id: str) -> None:
-        await rt.start_runs([self.script.start(run_id)], if_exists="return")
+    async def start_runs(self, rt: Runtime, run_ids: Sequence[str], if_exists: IfExists = "return") -> None:
+        await rt.start_runs([self.script.start(run_id) for run_id in run_ids], if_exists=if_exists)
 
     def limit_of(self, queue: str) -> int:
         return self.oracle.queues.get(queue, QueueConfig()).max_workers
