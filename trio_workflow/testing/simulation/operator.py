@@ -18,6 +18,7 @@ from trio_workflow.errors import (
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.expected import FAILED
+from trio_workflow.testing.simulation.reading import look_at_queues, look_at_run
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import Fault
 
@@ -67,7 +68,7 @@ class Operator:
             Fault.DELETE: (self._delete, self._prune),
         }
         actions = [a for fault, actions in chances.items() if self._world.has(fault) for a in actions]
-        return self._roll.choice([self._wait, self._start_again, *actions])
+        return self._roll.choice([self._wait, self._start_again, self._look, *actions])
 
     async def _do(self, action: Callable[[], Awaitable[None]]) -> None:
         patience = float("inf")
@@ -95,7 +96,8 @@ class Operator:
     async def _start_again(self) -> None:
         """What was started before: it is there, or was deleted, and then another may have its id."""
         run_ids = [self._some_run() for _ in range(self._roll.choice((1, 1, 2)))]
-        await self._stage.start_runs(self._rt, run_ids, self._roll.choice(("raise", "return", "return")))
+        if_exists = self._roll.choice(("raise", "return", "return"))
+        await self._stage.start_runs(self._rt, run_ids, if_exists, otherwise=self._roll.random() < 0.2)
 
     def _some_run(self) -> str:
         return self._roll.choice(self._stage.started_ids)
@@ -132,6 +134,14 @@ class Operator:
     async def _prune(self) -> None:
         self._stage.faults.count(Fault.DELETE)
         await self._rt.prune(self._roll.random() * self._world.duration)
+
+    async def _look(self) -> None:
+        """At a run, or at the queues. If something is committed meanwhile, what is seen may be old."""
+        run, commits = self._oracle.runs.get(self._some_run()), self._stage.commits
+        differences = await (look_at_queues(self._stage, self._rt) if run is None or self._roll.random() < 0.3
+                             else look_at_run(self._rt, run))
+        for difference in differences if commits == self._stage.commits else ():
+            self._stage.history.tell("something else was read than is stored", difference)
 
     async def _wait(self) -> None:
         run_id = self._some_run()

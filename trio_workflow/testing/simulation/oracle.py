@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -24,6 +25,7 @@ from trio_workflow.testing.simulation.expected import (
     all_steps,
 )
 from trio_workflow.testing.simulation.refusals import expected_refusals, is_as_promised
+from trio_workflow.testing.simulation.shares import Shares
 from trio_workflow.testing.simulation.turns import Turns
 
 Tell = Callable[[str, str], None]
@@ -53,11 +55,13 @@ class Oracle:
         self._tell = tell
         self.moves: Counter[tuple[StepStatus, StepEvent]] = Counter()
         self.turns = Turns()
+        self._shares = Shares()
         self.has_plain_queues = True  # all steps have one priority and kind
         self.runs: dict[str, ExpectedRun] = {}
         self.deleted: set[str] = set()
         self.deleted_steps = 0
         self.queues: dict[str, QueueConfig] = {}
+        self.most: Counter[str] = Counter()  # the highest limit under which each queue was claimed from
         self.owners: dict[str, str] = {}  # every token ever leased -> the process
         self.confirmed: dict[str, float] = {}  # token -> when its lease was last written, on the run's clock
         self.enders: dict[str, str] = {}  # every token that no longer holds -> the process that ended it
@@ -165,11 +169,15 @@ class Oracle:
         for step in all_steps(self.runs.values()):
             if step.status is READY and not step.is_due and step.ready_at <= fact.now:
                 step.fall_due()
-        for broken, about in broken_limits(self.runs.values(), self.queues, answer, request):
+        starved = partial(self._shares.starved, fact.process)
+        for broken, about in broken_limits(self.runs.values(), self.queues, answer, request, starved):
             self._tell(broken, about)
         self._take_turns(answer)
+        for queue in {claim.queue for claim in answer.claims}:
+            limit = self.queues.get(queue, request.default_queue).max_workers
+            self.most[queue] = max(self.most[queue], limit)
         for claim in answer.claims:
-            claimed = self._step(claim.run_id, claim.step_id)
+            claimed = self.step(claim.run_id, claim.step_id)
             if claimed is None or claimed.status is not READY or not claimed.is_due:
                 self._tell("a step was leased that was not due", f"{claim.run_id}/{claim.step_id}")
                 continue
@@ -278,6 +286,10 @@ class Oracle:
     def _configure_queues(self, fact: Fact, answer: object, queues: Mapping[str, QueueConfig]) -> None:
         self.queues.update(queues)
 
-    def _step(self, run_id: str, step_id: str) -> ExpectedStep | None:
+    def timeout_of(self, run_id: str, step_id: str) -> float | None:
+        step = self.step(run_id, step_id)
+        return None if step is None else step.spec.timeout
+
+    def step(self, run_id: str, step_id: str) -> ExpectedStep | None:
         run = self.runs.get(run_id)
         return None if run is None else run.steps.get(step_id)

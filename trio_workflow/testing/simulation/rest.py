@@ -71,6 +71,7 @@ class _Rests:
             if step.status is READY
             and step.ready_at <= stage.now()
             and stage.script.has_executor(step.spec.kind)
+            and all(worker.serves is None or step.spec.queue in worker.serves for worker in workers)
             and busy[step.spec.queue] < stage.limit_of(step.spec.queue)
             and stage.rates.may_start(step.spec.queue)
         ]
