@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-PASSED_OVER = 6
+PASSED_OVER = 4
 """Claims in a row, of one process, that may give something to others and nothing to a queue that could."""
 
 
