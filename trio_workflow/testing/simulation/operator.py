@@ -15,6 +15,7 @@ from trio_workflow.errors import (
     StepStateError,
     StoreUnavailableError,
 )
+from trio_workflow.runtime.runs import IfExists
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.expected import FAILED
@@ -96,7 +97,7 @@ class Operator:
     async def _start_again(self) -> None:
         """What was started before: it is there, or was deleted, and then another may have its id."""
         run_ids = [self._some_run() for _ in range(self._roll.choice((1, 1, 2)))]
-        if_exists = self._roll.choice(("raise", "return", "return"))
+        if_exists: IfExists = "raise" if self._roll.random() < 0.3 else "return"
         await self._stage.start_runs(self._rt, run_ids, if_exists, otherwise=self._roll.random() < 0.2)
 
     def _some_run(self) -> str:
@@ -138,8 +139,11 @@ class Operator:
     async def _look(self) -> None:
         """At a run, or at the queues. If something is committed meanwhile, what is seen may be old."""
         run, commits = self._oracle.runs.get(self._some_run()), self._stage.commits
-        differences = await (look_at_queues(self._stage, self._rt) if run is None or self._roll.random() < 0.3
-                             else look_at_run(self._rt, run))
+        differences = await (
+            look_at_queues(self._stage, self._rt)
+            if run is None or self._roll.random() < 0.3
+            else look_at_run(self._rt, run)
+        )
         for difference in differences if commits == self._stage.commits else ():
             self._stage.history.tell("something else was read than is stored", difference)
 

@@ -1,4 +1,4 @@
-"""Whether free slots are dealt to the queues in turns: none gets a second one before each has had its first."""
+"""Whether free slots are dealt to the queues in turns: none gets a second one before each had its first."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping

@@ -129,18 +129,23 @@ class Stub:
         if generation >= GENERATIONS:
             return
         emitted: list[str] = []
-        for _ in range(self._roll.randint(1, 3)):
+        for _ in range(self._roll.randint(1, 2)):
             options = step_options(self._world, self._roll)
             options["metadata"] = {"generation": str(generation + 1)}
             asked = {"by": self._step.id} if self._roll.random() < 0.5 else None
             child = self._step.emit("", asked, depends_on=self._needs(emitted), **options)
             emitted.append(child.id)
+        run = self._stage.oracle.runs.get(self._step.run_id)
+        if run is not None and run.dedup and self._roll.random() < 0.2:  # it is dropped, whatever its id
+            options = step_options(self._world, self._roll) | {"dedup_key": self._roll.choice([*run.dedup])}
+            self._step.emit(f"s{self._roll.randrange(self._world.steps + 2)}", **options)
 
     def _needs(self, emitted: list[str]) -> Sequence[str | Dependency]:
-        """What a child depends on: its emitter, one emitted before it, or what is there, by any of its ids."""
+        """What a child depends on: its emitter, one emitted before, or what is there, by any of its ids."""
         run = self._stage.oracle.runs.get(self._step.run_id)
         there = [] if run is None else [*run.steps, *run.aliases, *run.aliases]
-        some = self._roll.choice([self._step.id, *emitted[-1:], *self._roll.sample(there, min(2, len(there)))])
+        others = self._roll.sample(there, min(2, len(there)))
+        some = self._roll.choice([self._step.id, *emitted[-1:], *others])
         return self._roll.choice(((), require(some), optional(some), require(self._step.id) + optional(some)))
 
     async def _misbehave(self) -> None:
@@ -172,7 +177,16 @@ class Stub:
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def _misfit(self) -> None:
-        if self._roll.random() < 0.5:
-            self._step.emit(self._step.id, kind="work")
-        else:
-            self._step.record("rows", "lone", "\ud800")
+        emit = self._step.emit
+        match self._roll.randrange(6):
+            case 0:
+                emit(self._step.id, kind="work")
+            case 1:
+                emit("a", kind="work", depends_on=["b"])
+                emit("b", kind="work", depends_on=optional("a"))
+            case 2:
+                emit("a", kind="work", depends_on=["a"])
+            case 3:
+                emit("a", kind="work", depends_on=optional("nobody"))
+            case _:
+                self._step.record("rows", "lone", "\ud800")

@@ -18,13 +18,21 @@ def make_package(world: World) -> Package:
     def start(run: RunBuilder, given: Any) -> None:
         roll = world.random(f"graph of {run.id}")
         ids: list[str] = []
+        keys: list[str] = []
         for index in range(roll.randint(1, world.steps)):
             needed = roll.sample(ids, min(len(ids), roll.choice((0, 1, 2, 2))))
             loose = world.has(Feature.OPTIONAL) and roll.random() < 0.5
             on = optional(*needed) if loose else require(*needed)
             asked = {"of": f"s{index}"} if roll.random() < 0.7 else None
-            handle = run.step(f"s{index}", asked, depends_on=on, **step_options(world, roll))
+            options = step_options(world, roll)
+            handle = run.step(f"s{index}", asked, depends_on=on, **options)
             ids.append(handle.id)
+            keys += [options["dedup_key"]] if "dedup_key" in options else []
+            if (
+                keys and roll.random() < 0.2
+            ):  # it is dropped; its id may be one that another step has, or gets
+                dropped = step_options(world, roll) | {"dedup_key": roll.choice(keys)}
+                run.step(f"s{roll.randrange(world.steps + 2)}", **dropped)
 
     return package
 
