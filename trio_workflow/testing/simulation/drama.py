@@ -28,7 +28,7 @@ from trio_workflow.testing.simulation.expected import ExpectedStep, all_steps
 from trio_workflow.testing.simulation.history import Broken
 from trio_workflow.testing.simulation.ledger import orphans
 from trio_workflow.testing.simulation.process import Process
-from trio_workflow.testing.simulation.rest import watch_rests
+from trio_workflow.testing.simulation.rest import HeldUp, watch_rests
 from trio_workflow.testing.simulation.scheduler import Scheduler, StuckError
 from trio_workflow.testing.simulation.stage import Script, Stage
 from trio_workflow.testing.simulation.world import Fault, Feature, World, other_queues
@@ -225,9 +225,11 @@ class _Drama:
             nursery.start_soon(partial(last.live, is_last=True))
             with trio.move_on_after(PATIENCE) as scope:
                 await last.has_operated.wait()
+                held_up = HeldUp(self._stage, last)
                 while any(run.open for run in self._stage.oracle.runs.values()):
                     await trio.sleep(1.0)
                     self._look_at_expired()
+                    held_up.look()
             if scope.cancelled_caught:
                 left = [s.name for s in all_steps(self._stage.oracle.runs.values()) if not s.status.is_final]
                 self._stage.history.tell("not everything ended", f"{left}")

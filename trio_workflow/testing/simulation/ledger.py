@@ -17,7 +17,7 @@ from trio_workflow.testing.simulation.oracle import Oracle
 
 _RUN = """
 SELECT r.run_key, r.status, r.package, r.name, r.created_at, r.started_at, r.finished_at, r.metadata,
-  coalesce(i.input, 'null') AS input,
+  coalesce(i.input, 'null') AS input, (SELECT count(*) FROM trash t WHERE t.id = r.id) AS in_trash,
   (SELECT json_group_object(m.key, m.value) FROM run_metadata m WHERE m.run_key = r.run_key) AS listed_by,
   (SELECT json_group_object(a.id, s.id) FROM aliases a JOIN steps s USING (step_key)
     WHERE a.run_key = r.run_key) AS aliases
@@ -137,6 +137,7 @@ def _wanted_of_run(run: ExpectedRun) -> dict[str, object]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "aliases": run.aliases,
+        "in_trash": 0,
     }
 
 

@@ -53,7 +53,7 @@ class Stub:
                 await use()
         await self._misbehave()
         if self._roll.random() < 0.5:
-            await trio.sleep(self._roll.random() * self._world.lease * self._roll.choice((0.1, 1.0)))
+            await self._take_time(self._roll.random() * self._world.lease * self._roll.choice((0.1, 1.0)))
         self._step.result({"token": self._step.lease.token})
         self._stage.watch.has_finished(self._step.lease.token)
 
@@ -103,8 +103,15 @@ class Stub:
             Feature.EMIT: self._emit,
         }
 
+    async def _take_time(self, seconds: float) -> None:
+        for part in range(3):
+            if self._world.has(Feature.SAVE):
+                self._step.progress(part, 3)
+            await trio.sleep(seconds / 3)
+
     async def _record(self) -> None:
-        self._step.record("rows", self._step.id, {"attempt": self._step.attempt})
+        for number in range(self._roll.choice((1, 1, 3))):
+            self._step.record("rows", f"{self._step.id}.{number}", {"attempt": self._step.attempt})
 
     async def _inline(self) -> None:
         self._step.artifact("note.txt", "text/plain", self._step.lease.token.encode())
@@ -115,7 +122,6 @@ class Stub:
 
     async def _save(self) -> None:
         await self._uncancelled(self._step.save(self._step.attempt))
-        self._step.progress(self._step.attempt)
 
     async def _uncancelled(self, call: Awaitable[T]) -> T:
         """A call to a store that is slow is waited for, cancelled or not."""

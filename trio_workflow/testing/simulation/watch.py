@@ -5,6 +5,7 @@ executor neither shields itself nor holds up the event loop.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 
 import attrs
@@ -42,6 +43,7 @@ class Watch:
     def __init__(self, oracle: Oracle, scheduler: Scheduler, world: World, history: History) -> None:
         self._oracle, self._scheduler, self._world, self._history = oracle, scheduler, world, history
         self.executions: dict[str, Execution] = {}
+        self.started: Counter[str] = Counter()  # executions, by queue
         self._successes: dict[str, bool] = {}  # tokens under which one was handed in
         self.canceled: set[tuple[str, str]] = set()  # processes, with the runs they were told are canceled
         self.knows_executors = True  # whether they say when they do not end on a cancel
@@ -61,6 +63,7 @@ class Watch:
         self.executions[token] = Execution(
             process, name, step.queue, token, is_cooperative, deadline=deadline
         )
+        self.started[step.queue] += 1
         mine = [e for e in self.executions.values() if e.process is process]
         if len(mine) > process.config.max_workers:
             self._history.tell("a process ran more than max_workers", f"{process.name}: {len(mine)}")
