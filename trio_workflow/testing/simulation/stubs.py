@@ -143,7 +143,8 @@ class Stub:
             emitted.append(child.id)
         run = self._stage.oracle.runs.get(self._step.run_id)
         if run is not None and run.dedup and self._roll.random() < 0.2:  # it is dropped, whatever its id
-            options = step_options(self._world, self._roll) | {"dedup_key": self._roll.choice([*run.dedup])}
+            options = step_options(self._world, self._roll)
+            options["dedup_key"] = self._roll.choice([*run.dedup])
             self._step.emit(f"s{self._roll.randrange(self._world.steps + 2)}", **options)
 
     def _needs(self, emitted: list[str]) -> Sequence[str | Dependency]:

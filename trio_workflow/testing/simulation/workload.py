@@ -31,8 +31,9 @@ def make_package(world: World) -> Package:
             if (
                 keys and roll.random() < 0.2
             ):  # it is dropped; its id may be one that another step has, or gets
-                dropped = step_options(world, roll) | {"dedup_key": roll.choice(keys)}
-                run.step(f"s{roll.randrange(world.steps + 2)}", **dropped)
+                options = step_options(world, roll)
+                options["dedup_key"] = roll.choice(keys)
+                run.step(f"s{roll.randrange(world.steps + 2)}", **options)
 
     return package
 
