@@ -17,6 +17,7 @@ from trio_workflow.errors import (
 )
 from trio_workflow.runtime.runs import IfExists
 from trio_workflow.runtime.runtime import Runtime
+from trio_workflow.store.sqlite.connections import LOCK_WAIT
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.expected import FAILED
 from trio_workflow.testing.simulation.reading import look_at_queues, look_at_run
@@ -32,6 +33,9 @@ REFUSALS = (
     StepStateError,
     StoreUnavailableError,
 )
+
+_HOLDS_UP = frozenset({Fault.SLOW, Fault.FREEZE, Fault.BLOCK})
+"""With these whatever is under way may take any time."""
 
 
 class Operator:
@@ -75,14 +79,22 @@ class Operator:
         patience = float("inf")
         if self._stage.faults.strikes(Fault.IMPATIENT, 0.5):
             patience = self._roll.choice((0.0, 0.3)) * self._roll.random() * self._world.lease
+        leaves_at = trio.current_time() + patience
         try:
             with trio.move_on_after(patience):
                 await action()
+            self._has_left(action.__name__, leaves_at)
         except RuntimeClosedError:
             if not self._process.is_dead:
                 raise
         except REFUSALS as refusal:
             self._stage.history.note(f"{self._process.name} was refused: {type(refusal).__name__}")
+
+    def _has_left(self, action: str, leaves_at: float) -> None:
+        """One that is cancelled waits for what is under way, not for a store that others have locked."""
+        late = trio.current_time() - leaves_at
+        if late > 2 * LOCK_WAIT + 0.01 and not self._world.faults & _HOLDS_UP:
+            self._stage.history.tell("a call that was cancelled went on", f"{action} for {late:.3f} s")
 
     async def _start(self) -> None:
         """Some at once."""
