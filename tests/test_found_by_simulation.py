@@ -9,7 +9,7 @@ import trio
 from stories import define, one_step, opened
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trio_workflow import StepContext, executor
+from trio_workflow import QueueConfig, RunBuilder, StepContext, executor
 from trio_workflow.errors import RuntimeClosedError, WorkflowError
 from trio_workflow.runtime.runtime import engine_of
 from trio_workflow.store.sqlite.committer import Committer
@@ -77,3 +77,25 @@ async def test_news_that_were_asked_for_in_a_batch_that_was_taken_back_are_not_l
             nursery.start_soon(break_the_batch)
         assert answers == [True]
         assert await store.poll() is False
+
+
+async def test_queues_take_turns_over_cycles_too(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A cycle that starts one step must not start it from the same queue each time."""
+    started: list[str] = []
+
+    @executor("noted")
+    async def noted(step: StepContext) -> None:
+        started.append(step.step.queue)
+
+    def graph(run: RunBuilder) -> None:
+        for number in range(6):
+            for queue in "abc":
+                run.step(f"{queue}{number}", kind="noted", queue=queue)
+
+    async with opened(tmp_path, queues={queue: QueueConfig(max_workers=3) for queue in "abc"}) as rt:
+        define(rt, noted, graph=graph)
+        await rt.start_run("p")
+        while (await rt.run_once()).processed:
+            pass
+    assert len(started) == 18
+    assert all(sorted(started[first : first + 3]) == ["a", "b", "c"] for first in range(0, 18, 3))

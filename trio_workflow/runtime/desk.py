@@ -41,7 +41,6 @@ class Desk:
     ) -> None:
         self._engine, self._crew, self._queues, self._cap = engine, crew, queues, cap
         self._freed = freed
-        self._turn = 0
         self._limits: dict[str, int] = {}
         self._started: Counter[str] = Counter()  # by queue
         self.ends: Counter[str] = Counter()  # how attempts ended: words of CycleResult
@@ -90,7 +89,6 @@ class Desk:
             free = min(free, self._cap - self._started.total())
             for queue, started in self._started.items():
                 by_queue[queue] = min(by_queue[queue], self._limits[queue] - started)
-        self._turn += 1
         return ClaimRequest(
             worker_id=config.worker_id,
             limit=free,
@@ -101,7 +99,7 @@ class Desk:
             queues=self._queues,
             free=by_queue,
             spared=engine.hub.unexpired(),
-            turn=self._turn,
+            turn=engine.turn,
             may_expire=engine.drift.may_expire,
         )
 
@@ -148,6 +146,7 @@ class Desk:
             self._crew.start(claim, sent + engine.config.lease_duration)
             self._started[queue] += 1
             started += 1
+        engine.turn += bool(answer.claims)
         self.refreshed += answer.refreshed
         self._dates = answer
         self._tell(answer)

@@ -19,6 +19,7 @@ from trio_workflow.runtime.keeper import KeeperStatistics
 from trio_workflow.runtime.registry import Registry
 from trio_workflow.runtime.slots import Slots
 from trio_workflow.runtime.values import AsyncBool, AsyncValue
+from trio_workflow.source import SOURCE
 from trio_workflow.store import Store
 
 logger = logging.getLogger("trio_workflow")
@@ -44,6 +45,9 @@ class Engine:
         self.is_unavailable = False  # the store could not be written when last tried
         self.told: set[tuple[str, str]] = set()  # what was logged once and need not be again
         self.rate_limited: frozenset[str] = frozenset()
+        # Which queue is asked first: another one after each claim. Kept here and begun anywhere, since a
+        # session, or a process, may live for one claim only.
+        self.turn = int(SOURCE.roll() * 1000)
         self.sessions: AsyncValue[int] = AsyncValue(0)
         self.poll_intervals: list[float] = []  # of those who want to hear of other processes' work
         self.interest = AsyncBool(False)  # rung when somebody begins to want that

@@ -14,8 +14,8 @@ Told = tuple[str, str | None, str | None, int | None]
 
 class Actor(Protocol):
     """skew: seconds that its wall clock is ahead. is_at_work: it has workers, and they are not being stopped.
-    only_operates: it never has any.
-    waits_for: the runs that its operators wait for. unheard: what its events have not told yet."""
+    only_operates: it never has any. waits_for: the runs that its operators wait for. serves: the queues that
+    its workers are for, None for all. unheard: what its events have not told yet."""
 
     name: str
     config: Config
@@ -25,6 +25,7 @@ class Actor(Protocol):
     is_at_work: bool
     only_operates: bool
     waits_for: list[str]
+    serves: frozenset[str] | None
 
     @property
     def unheard(self) -> list[Told]: ...

@@ -1,7 +1,7 @@
 """What a claim may lease, and must: within every limit, the highest priority first, and no slot left idle."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
 from trio_workflow.model.policy import QueueConfig
@@ -13,22 +13,30 @@ def broken_limits(
     queues: Mapping[str, QueueConfig],
     answer: ClaimAnswer,
     request: ClaimRequest,
+    starved: Callable[[Mapping[str, int], Mapping[str, int]], Iterator[tuple[str, str]]],
 ) -> Iterator[tuple[str, str]]:
-    """What the claim broke, each with what it is about. Told before the claims are entered."""
+    """What the claim broke, each with what it is about. Told before the claims are entered.
+
+    starved: asked with how many could have been leased of each queue, and how many were.
+    """
     steps = all_steps(runs)
     due = _due(steps, request)
     running = Counter(step.spec.queue for step in steps if step.status is RUNNING)
     claimed = Counter(claim.queue for claim in answer.claims)
-    least = most = 0
+    most = 0
+    sure: dict[str, int] = {}
     for queue, waiting in due.items():
         config = queues.get(queue, request.default_queue)
         slots = max(0, min(config.max_workers - running[queue], request.free.get(queue, config.max_workers)))
         could = min(slots, request.limit, len(waiting))
         most += could
-        least += could if config.rate_limit is None else min(could, claimed[queue])
+        sure[queue] = could if config.rate_limit is None else min(could, claimed[queue])
         if claimed[queue] > could:
             yield "a claim passed the limit of a queue", f"{queue}: {claimed[queue]} leased, {could} allowed"
-    total, limit = claimed.total(), max(0, request.limit)
+    for queue in claimed.keys() - due.keys():
+        yield "a claim took what its process does not serve", queue
+    yield from starved(sure, claimed)
+    least, total, limit = sum(sure.values()), claimed.total(), max(0, request.limit)
     if not min(limit, least) <= total <= min(limit, most):
         yield (
             "a claim left slots idle, or took too many",

@@ -20,6 +20,7 @@ from trio_workflow.points import POINTS
 from trio_workflow.runtime.config import Config
 from trio_workflow.store import SQLiteStore
 from trio_workflow.store.sqlite import log_checkpoint
+from trio_workflow.store.sqlite.verbs import delete
 from trio_workflow.testing.determinism import seeded
 from trio_workflow.testing.simulation.actor import CURRENT
 from trio_workflow.testing.simulation.ending import look_at_the_end
@@ -27,10 +28,10 @@ from trio_workflow.testing.simulation.expected import ExpectedStep, all_steps
 from trio_workflow.testing.simulation.history import Broken
 from trio_workflow.testing.simulation.ledger import orphans
 from trio_workflow.testing.simulation.process import Process
-from trio_workflow.testing.simulation.rest import watch_rests
+from trio_workflow.testing.simulation.rest import HeldUp, watch_rests
 from trio_workflow.testing.simulation.scheduler import Scheduler, StuckError
 from trio_workflow.testing.simulation.stage import Script, Stage
-from trio_workflow.testing.simulation.world import Fault, Feature, World
+from trio_workflow.testing.simulation.world import Fault, Feature, World, other_queues
 
 PATIENCE = 3000.0
 """Seconds of virtual time in which everything must have ended once the faults have stopped."""
@@ -62,7 +63,7 @@ def play(world: World, make_script: Callable[[World], Script]) -> SeedReport:
     was_disabled, logger.disabled = logger.disabled, True
     try:
         (folder / "engine.db").write_bytes(_empty_store())
-        with seeded(world.seed, mark=0), scheduler.in_charge(), POINTS.watched_by(stage), _short_logs():
+        with seeded(world.seed, mark=0), scheduler.in_charge(), POINTS.watched_by(stage), _small_portions():
             trio.run(_Drama(stage, folder).play, clock=clock)
     except Exception as error:
         is_stuck = isinstance(error.__cause__, StuckError)
@@ -117,14 +118,26 @@ def _empty_store() -> bytes:
         return Path(path).read_bytes()
 
 
+_SMALL = (
+    (log_checkpoint, "LOG_CHANGES", 100),
+    (delete, "ROWS_AT_ONCE", 12),
+    (delete, "STEPS_AT_ONCE", 2),
+    (delete, "PAYLOADS_AT_ONCE", 2),
+    (delete, "ARTIFACTS_AT_ONCE", 2),
+)
+
+
 @contextmanager
-def _short_logs() -> Generator[None]:
-    """Write-ahead logs are copied into the file as often as in a store that does much more."""
-    before, log_checkpoint.LOG_CHANGES = log_checkpoint.LOG_CHANGES, 100
+def _small_portions() -> Generator[None]:
+    """Logs are copied into the file, and runs removed in portions, as in a store that holds much more."""
+    before = [(module, name, getattr(module, name)) for module, name, _ in _SMALL]
+    for module, name, size in _SMALL:
+        setattr(module, name, size)
     try:
         yield
     finally:
-        log_checkpoint.LOG_CHANGES = before
+        for module, name, size in before:
+            setattr(module, name, size)
 
 
 class _NoClock:
@@ -182,9 +195,11 @@ class _Drama:
         roll = self._world.random(f"place {place}")
         while not self._stage.faults.is_over:
             life += 1
-            process = Process(
-                self._stage, f"p{place}.{life}", self._config(f"p{place}", self._world.max_workers)
-            )
+            name, config = f"p{place}.{life}", self._config(f"p{place}", self._world.max_workers)
+            if self._stage.faults.strikes(Fault.RECONFIGURE, 0.5):
+                others = other_queues(self._world.random(f"queues of {name}"), self._world.queues)
+                config = attrs.evolve(config, queues=others)
+            process = Process(self._stage, name, config)
             process.skew = skew
             self._processes[place] = process
             await self._apart(process.live)
@@ -202,15 +217,19 @@ class _Drama:
     async def _finish(self) -> None:
         """A last process, with all executors and no faults, must bring everything to its end."""
         config = self._config("last", max(2, self._world.max_workers))
+        if self._world.has(Fault.RECONFIGURE):  # no queue stays paused
+            config = attrs.evolve(config, queues={"unnamed": config.default_queue, **config.queues})
         self._stage.rates.clock_went_forward()  # its clock is right: to one that was behind, that is a jump
         last = Process(self._stage, "last", config)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(last.live, is_last=True))
             with trio.move_on_after(PATIENCE) as scope:
                 await last.has_operated.wait()
+                held_up = HeldUp(self._stage, last)
                 while any(run.open for run in self._stage.oracle.runs.values()):
                     await trio.sleep(1.0)
                     self._look_at_expired()
+                    held_up.look()
             if scope.cancelled_caught:
                 left = [s.name for s in all_steps(self._stage.oracle.runs.values()) if not s.status.is_final]
                 self._stage.history.tell("not everything ended", f"{left}")
@@ -241,6 +260,7 @@ class _Drama:
             poll_interval=world.poll,
             lease_duration=world.lease,
             queues=world.queues,
+            default_queue=world.default_queue,
             max_lost_leases=world.max_lost,
             shutdown_grace=world.grace,
         )

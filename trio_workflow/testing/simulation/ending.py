@@ -7,6 +7,7 @@ import trio
 from trio_workflow.model.status import AttemptOutcome
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.simulation.expected import SUCCEEDED, ExpectedStep, all_steps
+from trio_workflow.testing.simulation.reading import look_at_queues, look_at_run, look_at_runs
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import DISTURBING
 
@@ -22,6 +23,13 @@ async def look_at_the_end(stage: Stage, rt: Runtime) -> None:
     for queue in await rt.queues():
         if queue.running or queue.ready:
             tell("a queue counts steps although all have ended", f"{queue}")
+    looks = [look_at_queues(stage, rt), look_at_runs(stage, rt)]
+    if stage.oracle.runs:
+        some = stage.world.random("look").choice(list(stage.oracle.runs.values()))
+        looks.append(look_at_run(rt, some))
+    for look in looks:
+        for difference in await look:
+            tell("something else was read than is stored", difference)
     for step in all_steps(stage.oracle.runs.values()):
         if AttemptOutcome.LEASE_LOST in step.ends and not stage.world.faults & DISTURBING:
             tell("a lease was lost although nothing was disturbed", step.name)

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from trio_workflow.model.outcome import Failure
-from trio_workflow.model.plan import StepSpec
+from trio_workflow.model.outcome import Failure, Success
+from trio_workflow.model.plan import RunSpec, StepSpec
 from trio_workflow.model.policy import RetryPolicy
 from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
 from trio_workflow.model.times import micros
@@ -24,12 +24,24 @@ DEAD = (FAILED, CANCELED)
 
 
 @attrs.define(eq=False)
+class ExpectedAttempt:
+    """A claim, and how it ended. error: the code of its failure. Times are microseconds."""
+
+    worker: str
+    started_at: int
+    finished_at: int | None = None
+    outcome: AttemptOutcome | None = None
+    error: str | None = None
+
+
+@attrs.define(eq=False)
 class ExpectedStep:
     """needs: ids of dependencies -> required. was_ready: it no longer follows its dependencies."""
 
     run: "ExpectedRun"
     spec: StepSpec
     needs: dict[str, bool]
+    created_at: int
     status: StepStatus = PENDING
     was_ready: bool = False
     ready_at: int = 0
@@ -39,12 +51,12 @@ class ExpectedStep:
     lost: int = 0
     token: str | None = None
     expires_at: int = 0
-    ends: list[AttemptOutcome | None] = attrs.field(factory=list[AttemptOutcome | None])
-    data: str | None = None
+    attempts: list[ExpectedAttempt] = attrs.field(factory=list[ExpectedAttempt])
+    finished_at: int | None = None
+    product: Success | None = None
     emitted: list[str] = attrs.field(factory=list[str])
-    records: int = 0
-    artifacts: dict[str, str] = attrs.field(factory=dict[str, str])  # name -> SHA-256
     saved: str | None = None
+    progress: str | None = None
     error: str | None = None  # the code of the last failure
 
     @property
@@ -52,21 +64,45 @@ class ExpectedStep:
         return f"{self.run.id}/{self.spec.id}"
 
     @property
+    def ends(self) -> list[AttemptOutcome | None]:
+        return [attempt.outcome for attempt in self.attempts]
+
+    @property
+    def started_at(self) -> int | None:
+        return self.attempts[0].started_at if self.attempts else None
+
+    @property
+    def data(self) -> str | None:
+        return None if self.product is None else self.product.data
+
+    @property
+    def artifacts(self) -> dict[str, str]:
+        """The SHA-256 of each, by name."""
+        return {} if self.product is None else {w.name: w.sha256 for w in self.product.artifacts}
+
+    @property
     def unmet(self) -> int:
         return sum(not self.run.steps[step_id].status.is_final for step_id in self.needs)
 
-    def move(self, event: StepEvent) -> None:
+    def move(self, event: StepEvent, now: int) -> None:
         self.run.moves[self.status, event] += 1
         self.status = after(self.status, event)
+        self.finished_at = now if self.status.is_final else None
 
-    def end(self, outcome: AttemptOutcome, event: StepEvent) -> None:
-        """The attempt under way ends."""
-        self.move(event)
-        self.ends[-1] = outcome
+    def end(self, outcome: AttemptOutcome, event: StepEvent, now: int, error: str | None = None) -> None:
+        """The attempt under way ends. error: the code of what it failed of."""
+        self.move(event, now)
+        last = self.attempts[-1]
+        last.finished_at, last.outcome, last.error = now, outcome, error
+        self.error = error or self.error
         self.token = None
 
+    def succeed(self, product: Success, emitted: list[str], now: int) -> None:
+        self.end(AttemptOutcome.SUCCEEDED, StepEvent.SUCCEED, now)
+        self.product, self.emitted, self.error = product, emitted, None
+
     def be_ready(self, event: StepEvent, now: int, delay: int = 0) -> None:
-        self.move(event)
+        self.move(event, now)
         self.was_ready = True
         self.wait(now, delay)
 
@@ -79,31 +115,30 @@ class ExpectedStep:
         self.is_due = True
         self.run.turns.place(self.run.id, self.spec.queue)
 
-    def lease(self, token: str, expires_at: int) -> None:
-        self.move(StepEvent.CLAIM)
+    def lease(self, token: str, worker: str, now: int, duration: int) -> None:
+        self.move(StepEvent.CLAIM, now)
         self.attempt += 1
-        self.ends.append(None)
-        self.token, self.expires_at = token, expires_at
+        self.attempts.append(ExpectedAttempt(worker, now))
+        self.token, self.expires_at, self.progress = token, now + duration, None
 
     def lose(self, max_lost: int, now: int) -> None:
         self.lost += 1
-        self.error = "lease_lost"
-        if self.lost >= max_lost:
-            self.end(AttemptOutcome.LEASE_LOST, StepEvent.ABANDON)
-        else:
-            self.end(AttemptOutcome.LEASE_LOST, StepEvent.EXPIRE)
+        is_over = self.lost >= max_lost
+        event = StepEvent.ABANDON if is_over else StepEvent.EXPIRE
+        self.end(AttemptOutcome.LEASE_LOST, event, now, "lease_lost")
+        if not is_over:
             self.wait(now, 0)
 
     def fail(self, now: int, failure: Failure, roll: float, *, timed_out: bool) -> None:
         self.charged += 1
-        self.error, delay = failure.code, failure.delay
+        delay = failure.delay
         if failure.retryable and self.charged < self.spec.retry.max_attempts:
             pause = pause_before(self.spec.retry, self.charged, roll) if delay is None else delay
             self.wait(now, micros(pause))
             outcome, event = AttemptOutcome.RETRIED, StepEvent.RETRY
         else:
             outcome, event = AttemptOutcome.FAILED, StepEvent.FAIL
-        self.end(AttemptOutcome.TIMEOUT if timed_out else outcome, event)
+        self.end(AttemptOutcome.TIMEOUT if timed_out else outcome, event, now, failure.code)
 
 
 def pause_before(retry: RetryPolicy, number: int, roll: float) -> float:
@@ -121,15 +156,20 @@ def pause_before(retry: RetryPolicy, number: int, roll: float) -> float:
 class ExpectedRun:
     """moves: counts every move of a step along the table, over all runs; turns: of the queues."""
 
-    id: str
+    spec: RunSpec
+    created_at: int
     moves: Counter[tuple[StepStatus, StepEvent]]
     turns: Turns
     steps: dict[str, ExpectedStep] = attrs.field(factory=dict[str, ExpectedStep])
     aliases: dict[str, str] = attrs.field(factory=dict[str, str])
     dedup: dict[str, str] = attrs.field(factory=dict[str, str])
     is_canceled: bool = False
-    has_started: bool = False
+    started_at: int | None = None
     finished_at: int | None = None
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
 
     @property
     def open(self) -> list[ExpectedStep]:
@@ -140,7 +180,7 @@ class ExpectedRun:
         if self.is_canceled:
             return RunStatus.CANCELED
         if self.open:
-            return RunStatus.RUNNING if self.has_started else RunStatus.PENDING
+            return RunStatus.PENDING if self.started_at is None else RunStatus.RUNNING
         failed = any(s.status is FAILED and not s.spec.allow_failure for s in self.steps.values())
         return RunStatus.FAILED if failed else RunStatus.SUCCEEDED
 
@@ -163,7 +203,7 @@ class ExpectedRun:
         self.aliases |= {alias: real for alias, real in aliases.items() if alias not in ids}
         self.dedup = dedup
         for spec in new:
-            self.steps[spec.id] = ExpectedStep(self, spec, needs[spec.id])
+            self.steps[spec.id] = ExpectedStep(self, spec, needs[spec.id], now)
         self.settle(now)
         return [spec.id for spec in new]
 
@@ -205,9 +245,9 @@ class ExpectedRun:
         needed = [(self.steps[step_id].status, required) for step_id, required in step.needs.items()]
         if any(required and status in DEAD for status, required in needed):
             if before is PENDING:
-                step.move(StepEvent.BLOCK)
+                step.move(StepEvent.BLOCK, now)
         elif before is CANCELED:
-            step.move(StepEvent.REVIVE)
+            step.move(StepEvent.REVIVE, now)
         elif all(status.is_final for status, _ in needed):
             step.be_ready(StepEvent.UNBLOCK, now, micros(step.spec.delay))
         return step.status is not before

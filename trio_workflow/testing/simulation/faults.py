@@ -66,7 +66,16 @@ class Faults:
         if process in self._locked_out or self.strikes(Fault.LOCKED, 0.02):
             raise _error("database is locked", sqlite3.SQLITE_BUSY)
 
-    def in_transaction(self, process: Actor, point: Point) -> None:
+    def in_transaction(self, process: Actor, point: Point, conn: sqlite3.Connection) -> None:
+        """A failing disk may end the transaction by itself."""
+        try:
+            self._strike_in_transaction(process, point)
+        except sqlite3.OperationalError:
+            if self.roll(Fault.DISK_FULL).random() < 0.5:
+                conn.execute("ROLLBACK")
+            raise
+
+    def _strike_in_transaction(self, process: Actor, point: Point) -> None:
         if self.strikes(Fault.CRASH_INSIDE):
             process.die_here()
         if self.strikes(Fault.IO_ERROR):

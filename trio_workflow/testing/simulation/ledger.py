@@ -2,40 +2,83 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from trio_workflow.model.times import micros
-from trio_workflow.testing.simulation.expected import CANCELED, PENDING, READY, ExpectedRun, ExpectedStep
+from trio_workflow.testing.simulation.expected import (
+    CANCELED,
+    PENDING,
+    READY,
+    RUNNING,
+    ExpectedRun,
+    ExpectedStep,
+)
 from trio_workflow.testing.simulation.oracle import Oracle
+
+_RUN = """
+SELECT r.run_key, r.status, r.package, r.name, r.created_at, r.started_at, r.finished_at, r.metadata,
+  coalesce(i.input, 'null') AS input, (SELECT count(*) FROM trash t WHERE t.id = r.id) AS in_trash,
+  (SELECT json_group_object(m.key, m.value) FROM run_metadata m WHERE m.run_key = r.run_key) AS listed_by,
+  (SELECT json_group_object(a.id, s.id) FROM aliases a JOIN steps s USING (step_key)
+    WHERE a.run_key = r.run_key) AS aliases
+FROM runs r LEFT JOIN run_inputs i USING (run_key) WHERE r.id = ?
+"""
 
 _STEPS = """
 SELECT s.id, s.step_key, s.status, s.attempt, s.charged, s.lost, s.token, s.expires_at, s.unmet, s.ready_at,
   s.canceled_by, s.turn, s.kind, s.queue, s.package, s.priority, s.timeout, s.delay, s.allow_failure,
-  s.dedup_key,  s.parent_id, s.metadata, s.worker_id, json_extract(s.error, '$.code') AS error,
+  s.dedup_key, s.parent_id, s.metadata, s.worker_id, s.retry, s.created_at, s.started_at, s.finished_at,
+  s.acquired_at, s.progress, json_extract(s.error, '$.code') AS error, coalesce(i.depends_on, '[]') AS asked,
   coalesce(i.input, 'null') AS input, r.data, r.emitted, c.data AS saved,
-  (SELECT count(*) FROM records x WHERE x.step_key = s.step_key) AS records,
-  (SELECT json_group_object(name, sha256) FROM artifacts a WHERE a.step_key = s.step_key) AS artifacts,
-  (SELECT json_group_array(outcome) FROM (SELECT outcome FROM attempts t WHERE t.step_key = s.step_key
-    ORDER BY number)) AS ends
+  (SELECT json_group_object(n.id, d.required) FROM dependencies d JOIN steps n ON n.step_key = d.needs_key
+    WHERE d.step_key = s.step_key) AS needs,
+  (SELECT json_group_array(json_array(collection, key, data)) FROM (SELECT * FROM records x
+    WHERE x.step_key = s.step_key ORDER BY record_key)) AS records,
+  (SELECT json_group_array(json_array(id, name, kind, content_type, size, sha256)) FROM (
+    SELECT * FROM artifacts a WHERE a.step_key = s.step_key ORDER BY artifact_key)) AS artifacts,
+  (SELECT json_group_array(json_array(number, worker_id, started_at, finished_at, outcome,
+    json_extract(error, '$.code'))) FROM (SELECT * FROM attempts t WHERE t.step_key = s.step_key
+    ORDER BY number)) AS attempts
 FROM steps s LEFT JOIN results r USING (step_key) LEFT JOIN checkpoints c USING (step_key)
 LEFT JOIN step_inputs i USING (step_key) WHERE s.run_key = ?
 """
+
+_JSON = frozenset(
+    {
+        "listed_by",
+        "aliases",
+        "emitted",
+        "metadata",
+        "retry",
+        "asked",
+        "needs",
+        "records",
+        "artifacts",
+        "attempts",
+    }
+)
 
 
 def differences(conn: sqlite3.Connection, oracle: Oracle, run_ids: Iterable[str]) -> Iterator[str]:
     """Each is a sentence: where, what is stored, what was expected."""
     for run_id in sorted(run_ids):
-        row = conn.execute("SELECT run_key, status, finished_at FROM runs WHERE id = ?", (run_id,)).fetchone()
+        row = conn.execute(_RUN, (run_id,)).fetchone()
         run = oracle.runs.get(run_id)
         if row is None or run is None:
             if (row is None) is not (run is None):
                 yield f"run {run_id} is {'not stored' if row is None else 'stored'}, against expectation"
             continue
-        if row[1] != run.status:
-            yield f"run {run_id} is {row[1]}, expected {run.status}"
-        if row[2] != run.finished_at:
-            yield f"run {run_id} ended at {row[2]}, expected {run.finished_at}"
-        yield from _steps(conn, row[0], run, oracle)
+        yield from _compared(f"run {run_id}", row, _wanted_of_run(run))
+        yield from _steps(conn, row["run_key"], run, oracle)
+
+
+def _compared(subject: str, row: sqlite3.Row, wanted: dict[str, object]) -> Iterator[str]:
+    for column, expected in wanted.items():
+        found = row[column]
+        if column in _JSON and found is not None:
+            found = json.loads(found)
+        if found != expected:
+            yield f"{subject} ({row['status']}) has {column} {found!r}, expected {expected!r}"
 
 
 def _steps(conn: sqlite3.Connection, run_key: int, run: ExpectedRun, oracle: Oracle) -> Iterator[str]:
@@ -45,15 +88,9 @@ def _steps(conn: sqlite3.Connection, run_key: int, run: ExpectedRun, oracle: Ora
         return
     for step_id, step in run.steps.items():
         row = rows[step_id]
-        for column, wanted in _wanted(step, oracle.owners).items():
-            found = row[column]
-            if column in _JSON and found is not None:
-                found = json.loads(found)
-            if found != wanted:
-                yield f"step {step.name} ({row['status']}) has {column} {found!r}, expected {wanted!r}"
+        yield from _compared(f"step {step.name}", row, _wanted(step))
         if step.status is CANCELED and not run.is_canceled and row["canceled_by"] not in run.causes_of(step):
             yield f"step {step.name} names {row['canceled_by']!r} as its cause"
-
     if oracle.has_plain_queues:
         yield from _turns(rows.values(), run)
 
@@ -87,40 +124,96 @@ def orphans(conn: sqlite3.Connection) -> Iterator[str]:
             yield f"{count} in {table}"
 
 
-_JSON = ("ends", "artifacts", "emitted", "metadata")
+def _wanted_of_run(run: ExpectedRun) -> dict[str, object]:
+    spec = run.spec
+    return {
+        "status": run.status.value,
+        "package": spec.package,
+        "name": spec.name,
+        "input": spec.input,
+        "metadata": dict(spec.metadata),
+        "listed_by": dict(spec.metadata),
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "aliases": run.aliases,
+        "in_trash": 0,
+    }
 
 
-def _wanted(step: ExpectedStep, owners: Mapping[str, str]) -> dict[str, object]:
-    has_result = step.data is not None and (step.data != "null" or step.emitted)
-    wanted: dict[str, object] = {
+def _wanted(step: ExpectedStep) -> dict[str, object]:
+    wanted = _wanted_as_asked(step) | _wanted_of_product(step)
+    is_running = step.status is RUNNING
+    last = step.attempts[-1] if step.attempts else None
+    wanted |= {
         "status": step.status.value,
         "attempt": step.attempt,
         "charged": step.charged,
         "lost": step.lost,
-        "kind": step.spec.kind,
-        "queue": step.spec.queue,
-        "package": step.spec.package,
-        "priority": step.spec.priority,
-        "timeout": None if step.spec.timeout is None else micros(step.spec.timeout),
-        "delay": micros(step.spec.delay),
-        "allow_failure": int(step.spec.allow_failure),
-        "dedup_key": step.spec.dedup_key,
-        "parent_id": step.spec.parent_id,
-        "metadata": dict(step.spec.metadata),
-        "input": step.spec.input,
         "error": step.error,
-        "worker_id": None if step.token is None else owners[step.token].partition(".")[0],
+        "worker_id": last.worker if last is not None and is_running else None,
         "token": step.token,
-        "expires_at": step.expires_at if step.token is not None else None,
-        "data": step.data if has_result else None,
-        "emitted": step.emitted if has_result else None,
+        "acquired_at": last.started_at if last is not None and is_running else None,
+        "expires_at": step.expires_at if is_running else None,
+        "started_at": step.started_at,
+        "finished_at": step.finished_at,
         "saved": step.saved,
-        "records": step.records,
-        "artifacts": step.artifacts,
-        "ends": [None if end is None else end.value for end in step.ends],
+        "progress": step.progress,
+        "attempts": [
+            [
+                number,
+                attempt.worker,
+                attempt.started_at,
+                attempt.finished_at,
+                attempt.outcome and attempt.outcome.value,
+                attempt.error,
+            ]
+            for number, attempt in enumerate(step.attempts, 1)
+        ],
     }
     if step.status is PENDING:
         wanted["unmet"] = step.unmet
     if step.status is READY:
         wanted["ready_at"] = step.ready_at
     return wanted
+
+
+def _wanted_as_asked(step: ExpectedStep) -> dict[str, object]:
+    spec, retry = step.spec, step.spec.retry
+    return {
+        "kind": spec.kind,
+        "queue": spec.queue,
+        "package": spec.package,
+        "priority": spec.priority,
+        "timeout": None if spec.timeout is None else micros(spec.timeout),
+        "delay": micros(spec.delay),
+        "allow_failure": int(spec.allow_failure),
+        "dedup_key": spec.dedup_key,
+        "parent_id": spec.parent_id,
+        "metadata": dict(spec.metadata),
+        "input": spec.input,
+        "created_at": step.created_at,
+        "asked": [[step_id, int(required)] for step_id, required in step.needs.items()],
+        "needs": {step_id: int(required) for step_id, required in step.needs.items()},
+        "retry": [
+            retry.max_attempts,
+            retry.backoff,
+            retry.initial_backoff,
+            retry.max_backoff,
+            retry.multiplier,
+            retry.jitter,
+        ],
+    }
+
+
+def _wanted_of_product(step: ExpectedStep) -> dict[str, object]:
+    product = step.product
+    has_result = product is not None and (product.data != "null" or step.emitted)
+    return {
+        "data": step.data if has_result else None,
+        "emitted": step.emitted if has_result else None,
+        "records": [] if product is None else [[r.collection, r.key, r.data] for r in product.records],
+        "artifacts": []
+        if product is None
+        else [[w.id, w.name, w.kind, w.content_type, w.size, w.sha256] for w in product.artifacts],
+    }

@@ -15,9 +15,12 @@ from trio_workflow.errors import (
     StepStateError,
     StoreUnavailableError,
 )
+from trio_workflow.runtime.runs import IfExists
 from trio_workflow.runtime.runtime import Runtime
+from trio_workflow.store.sqlite.connections import LOCK_WAIT
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.expected import FAILED
+from trio_workflow.testing.simulation.reading import look_at_queues, look_at_run
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import Fault
 
@@ -30,6 +33,9 @@ REFUSALS = (
     StepStateError,
     StoreUnavailableError,
 )
+
+_HOLDS_UP = frozenset({Fault.SLOW, Fault.FREEZE, Fault.BLOCK})
+"""With these whatever is under way may take any time."""
 
 
 class Operator:
@@ -67,28 +73,44 @@ class Operator:
             Fault.DELETE: (self._delete, self._prune),
         }
         actions = [a for fault, actions in chances.items() if self._world.has(fault) for a in actions]
-        return self._roll.choice([self._wait, *actions])
+        return self._roll.choice([self._wait, self._start_again, self._look, *actions])
 
     async def _do(self, action: Callable[[], Awaitable[None]]) -> None:
         patience = float("inf")
         if self._stage.faults.strikes(Fault.IMPATIENT, 0.5):
             patience = self._roll.choice((0.0, 0.3)) * self._roll.random() * self._world.lease
+        leaves_at = trio.current_time() + patience
         try:
             with trio.move_on_after(patience):
                 await action()
+            self._has_left(action.__name__, leaves_at)
         except RuntimeClosedError:
             if not self._process.is_dead:
                 raise
         except REFUSALS as refusal:
             self._stage.history.note(f"{self._process.name} was refused: {type(refusal).__name__}")
 
+    def _has_left(self, action: str, leaves_at: float) -> None:
+        """One that is cancelled waits for what is under way, not for a store that others have locked."""
+        late = trio.current_time() - leaves_at
+        if late > 2 * LOCK_WAIT + 0.01 and not self._world.faults & _HOLDS_UP:
+            self._stage.history.tell("a call that was cancelled went on", f"{action} for {late:.3f} s")
+
     async def _start(self) -> None:
-        run_id = self._stage.unstarted[0]
-        await self._stage.start_run(self._rt, run_id)
-        if run_id not in self._oracle.runs and run_id not in self._oracle.deleted:
-            self._stage.history.tell("a start was acknowledged and is not stored", run_id)
-        if self._stage.unstarted and self._stage.unstarted[0] == run_id:
-            self._stage.unstarted.pop(0)
+        """Some at once."""
+        run_ids = self._stage.unstarted[: self._roll.choice((1, 1, 2))]
+        await self._stage.start_runs(self._rt, run_ids)
+        for run_id in run_ids:
+            if run_id not in self._oracle.runs and run_id not in self._oracle.deleted:
+                self._stage.history.tell("a start was acknowledged and is not stored", run_id)
+            if run_id in self._stage.unstarted:
+                self._stage.unstarted.remove(run_id)
+
+    async def _start_again(self) -> None:
+        """What was started before: it is there, or was deleted, and then another may have its id."""
+        run_ids = [self._some_run() for _ in range(self._roll.choice((1, 1, 2)))]
+        if_exists: IfExists = "raise" if self._roll.random() < 0.3 else "return"
+        await self._stage.start_runs(self._rt, run_ids, if_exists, otherwise=self._roll.random() < 0.2)
 
     def _some_run(self) -> str:
         return self._roll.choice(self._stage.started_ids)
@@ -125,6 +147,17 @@ class Operator:
     async def _prune(self) -> None:
         self._stage.faults.count(Fault.DELETE)
         await self._rt.prune(self._roll.random() * self._world.duration)
+
+    async def _look(self) -> None:
+        """At a run, or at the queues. If something is committed meanwhile, what is seen may be old."""
+        run, commits = self._oracle.runs.get(self._some_run()), self._stage.commits
+        differences = await (
+            look_at_queues(self._stage, self._rt)
+            if run is None or self._roll.random() < 0.3
+            else look_at_run(self._rt, run)
+        )
+        for difference in differences if commits == self._stage.commits else ():
+            self._stage.history.tell("something else was read than is stored", difference)
 
     async def _wait(self) -> None:
         run_id = self._some_run()

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -23,6 +24,8 @@ from trio_workflow.testing.simulation.expected import (
     ExpectedStep,
     all_steps,
 )
+from trio_workflow.testing.simulation.refusals import expected_refusals, is_as_promised
+from trio_workflow.testing.simulation.shares import Shares
 from trio_workflow.testing.simulation.turns import Turns
 
 Tell = Callable[[str, str], None]
@@ -52,11 +55,13 @@ class Oracle:
         self._tell = tell
         self.moves: Counter[tuple[StepStatus, StepEvent]] = Counter()
         self.turns = Turns()
+        self._shares = Shares()
         self.has_plain_queues = True  # all steps have one priority and kind
         self.runs: dict[str, ExpectedRun] = {}
         self.deleted: set[str] = set()
         self.deleted_steps = 0
         self.queues: dict[str, QueueConfig] = {}
+        self.most: Counter[str] = Counter()  # the highest limit under which each queue was claimed from
         self.owners: dict[str, str] = {}  # every token ever leased -> the process
         self.confirmed: dict[str, float] = {}  # token -> when its lease was last written, on the run's clock
         self.enders: dict[str, str] = {}  # every token that no longer holds -> the process that ended it
@@ -70,9 +75,9 @@ class Oracle:
         apply = getattr(self, f"_{fact.verb}", None)
         if apply is None:
             return
-        held = self.running
-        if fact.refusal is not None:
+        if not self._is_as_promised(fact) or fact.refusal is not None:
             return
+        held = self.running
         apply(fact, fact.answer, **fact.asked)
         for run_id in self.touched & self.runs.keys():
             run = self.runs[run_id]
@@ -82,6 +87,16 @@ class Oracle:
             self.enders[token] = fact.process
             if fact.process == self.owners[token]:
                 self.known_gone.setdefault(token, fact.time)
+
+    def _is_as_promised(self, fact: Fact) -> bool:
+        expected = expected_refusals(self.runs, self.deleted, fact.verb, fact.asked)
+        if is_as_promised(expected, fact.refusal):
+            return True
+        self._tell(
+            "a call was refused, or was not, against what is promised",
+            f"{fact.verb}: {fact.refusal!r}, expected {[e.__name__ for e in expected or ()]}",
+        )
+        return False
 
     def denied(self, process: str, tokens: Iterable[str]) -> None:
         """The process was told that these leases no longer hold."""
@@ -107,7 +122,7 @@ class Oracle:
                 self._tell("create_runs took an id for new or for taken that was not", spec.id)
             if spec.id in self.runs:
                 continue
-            run = self.runs[spec.id] = ExpectedRun(spec.id, self.moves, self.turns)
+            run = self.runs[spec.id] = ExpectedRun(spec, fact.now, self.moves, self.turns)
             self.touched.add(spec.id)
             if run.add(spec.steps, fact.now) is None:
                 self._tell("a graph was stored that is none", spec.id)
@@ -136,16 +151,13 @@ class Oracle:
     def _end(step: ExpectedStep, ended: object, children: list[str] | None, now: int) -> None:
         match ended:
             case Success() if children is not None:
-                step.end(AttemptOutcome.SUCCEEDED, StepEvent.SUCCEED)
-                step.data, step.emitted, step.error = ended.data, children, None
-                step.records = len(ended.records)
-                step.artifacts = {write.name: write.sha256 for write in ended.artifacts}
+                step.succeed(ended, children, now)
             case Success():
                 step.fail(now, Failure(code="invalid_graph", message=""), 0.0, timed_out=False)
             case Failed(failure, timed_out, roll):
                 step.fail(now, failure, roll, timed_out=timed_out)
             case Released():
-                step.end(AttemptOutcome.RELEASED, StepEvent.RELEASE)
+                step.end(AttemptOutcome.RELEASED, StepEvent.RELEASE, now)
                 step.wait(now, 0)
             case LeaseLost(max_lost):
                 step.lose(max_lost, now)
@@ -157,18 +169,23 @@ class Oracle:
         for step in all_steps(self.runs.values()):
             if step.status is READY and not step.is_due and step.ready_at <= fact.now:
                 step.fall_due()
-        for broken, about in broken_limits(self.runs.values(), self.queues, answer, request):
+        starved = partial(self._shares.starved, fact.process)
+        for broken, about in broken_limits(self.runs.values(), self.queues, answer, request, starved):
             self._tell(broken, about)
         self._take_turns(answer)
+        for queue in {claim.queue for claim in answer.claims}:
+            limit = self.queues.get(queue, request.default_queue).max_workers
+            self.most[queue] = max(self.most[queue], limit)
         for claim in answer.claims:
-            claimed = self._step(claim.run_id, claim.step_id)
+            claimed = self.step(claim.run_id, claim.step_id)
             if claimed is None or claimed.status is not READY or not claimed.is_due:
                 self._tell("a step was leased that was not due", f"{claim.run_id}/{claim.step_id}")
                 continue
             if claim.token in self.owners:
                 self._tell("a token was used twice", claimed.name)
-            claimed.lease(claim.token, fact.now + request.lease)
-            claimed.run.has_started = True
+            claimed.lease(claim.token, request.worker_id, fact.now, request.lease)
+            if claimed.run.started_at is None:
+                claimed.run.started_at = fact.now
             self.owners[claim.token] = fact.process
             self.confirmed[claim.token] = fact.time
             self.touched.add(claimed.run.id)
@@ -203,10 +220,12 @@ class Oracle:
         if set(answer) != live:
             self._tell("renewals were answered against their tokens", f"{sorted(answer ^ live)}")
         self.denied(fact.process, {renewal.token for renewal in renewals} - live)
-        for token in live:
-            running[token].expires_at = fact.now + lease
+        for token, progress in {r.token: r.progress for r in renewals if r.token in live}.items():
+            step = running[token]
+            step.expires_at = fact.now + lease
+            step.progress = progress or step.progress
             self.confirmed[token] = fact.time
-            self.touched.add(running[token].run.id)
+            self.touched.add(step.run.id)
 
     def _save(self, fact: Fact, answer: bool, step_key: int, token: str, data: str) -> None:
         step = self.running.get(token)
@@ -223,9 +242,9 @@ class Oracle:
             return
         for step in run.open:
             if step.status is RUNNING:
-                step.end(AttemptOutcome.CANCELED, StepEvent.CANCEL)
+                step.end(AttemptOutcome.CANCELED, StepEvent.CANCEL, fact.now)
             else:
-                step.move(StepEvent.CANCEL)
+                step.move(StepEvent.CANCEL, fact.now)
         run.is_canceled = True
         self.turns.leave(run_id)
         self.touched.add(run_id)
@@ -258,6 +277,7 @@ class Oracle:
 
     def _delete(self, run_id: str) -> None:
         run = self.runs.pop(run_id)
+        self.turns.forget(run_id)
         self.deleted_steps += len(run.steps)
         if run.finished_at is None:
             self._tell("a run was deleted that goes on", run_id)
@@ -266,6 +286,10 @@ class Oracle:
     def _configure_queues(self, fact: Fact, answer: object, queues: Mapping[str, QueueConfig]) -> None:
         self.queues.update(queues)
 
-    def _step(self, run_id: str, step_id: str) -> ExpectedStep | None:
+    def timeout_of(self, run_id: str, step_id: str) -> float | None:
+        step = self.step(run_id, step_id)
+        return None if step is None else step.spec.timeout
+
+    def step(self, run_id: str, step_id: str) -> ExpectedStep | None:
         run = self.runs.get(run_id)
         return None if run is None else run.steps.get(step_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import trio
@@ -19,7 +20,7 @@ from trio_workflow.testing.simulation.actor import CURRENT, Told
 from trio_workflow.testing.simulation.faults import gone
 from trio_workflow.testing.simulation.operator import Operator
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.world import DISTURBING, Fault
+from trio_workflow.testing.simulation.world import DISTURBING, QUEUES, Fault
 
 
 class Process:
@@ -41,6 +42,7 @@ class Process:
         self.has_operated = trio.Event()  # its operators have done all they wanted to
         self.is_at_work = False  # it has workers, and they are not being stopped
         self.waits_for: list[str] = []  # the runs that its operators wait for
+        self.serves: frozenset[str] | None = None  # the queues that its workers are for; None: all
 
     def __repr__(self) -> str:
         return f"<Process {self.name}>"
@@ -84,7 +86,9 @@ class Process:
             if self.only_operates and not is_last:
                 mode = "operators"
             if mode in ("workers", "both"):
-                await nursery.start(rt.start_workers)
+                if mode == "workers" and not is_last and self.roll.random() < 0.2:
+                    self.serves = frozenset(self.roll.sample(QUEUES, 3))
+                await nursery.start(partial(rt.start_workers, queues=self.serves))
                 self.is_at_work = True
             if mode in ("cycles", "both"):
                 nursery.start_soon(self._cycle, rt)

@@ -49,5 +49,11 @@ class Rates:
         rate = self._oracle.queues[queue].rate_limit
         return rate is None or tokens + (trio.current_time() - at) * rate.rate_per_second >= 1.01
 
+    def interval(self, queue: str) -> float:
+        """Seconds between two tokens."""
+        config = self._oracle.queues.get(queue)
+        rate = None if config is None else config.rate_limit
+        return 0.0 if rate is None else 1.0 / rate.rate_per_second
+
     def clock_went_forward(self) -> None:
         self._levels.clear()

@@ -1,7 +1,7 @@
 """Moments at which nothing moves but time: then no work may lie about that somebody could do."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -38,7 +38,12 @@ class _Rests:
             self._since.clear()
             return
         now = trio.current_time()
-        idle = {step.name for step in self._could_run()}
+        workers = [process for process in processes if not process.only_operates]
+        idle = {
+            step.name
+            for step in could_run(self._stage, workers)
+            if self._stage.rates.may_start(step.spec.queue)
+        }
         self._since = {name: self._since.get(name, now) for name in idle}
         for name, since in self._since.items():
             if now - since >= self._tolerance:
@@ -56,21 +61,42 @@ class _Rests:
             if run is None or run.status.is_final:
                 self._stage.history.tell("a wait goes on although its run has ended", run_id)
 
-    def _could_run(self) -> list[ExpectedStep]:
-        """Due steps that every process could start now."""
-        stage = self._stage
-        steps = all_steps(stage.oracle.runs.values())
-        busy = Counter(step.spec.queue for step in steps if step.status is RUNNING)
-        at_work = Counter(execution.process.name for execution in stage.watch.executions.values())
-        workers = [process for process in self._processes.values() if not process.only_operates]
-        if any(at_work[process.name] >= stage.world.max_workers for process in workers):
-            return []
-        return [
-            step
-            for step in steps
-            if step.status is READY
-            and step.ready_at <= stage.now()
-            and stage.script.has_executor(step.spec.kind)
-            and busy[step.spec.queue] < stage.limit_of(step.spec.queue)
-            and stage.rates.may_start(step.spec.queue)
-        ]
+
+class HeldUp:
+    """The queues of a worker that is alone and sound: none may stand still longer than its rate wants.
+
+    What clocks were wrong before is no excuse: the state of a rate limit is set right within a lease.
+    """
+
+    def __init__(self, stage: Stage, worker: Actor) -> None:
+        self._stage, self._worker = stage, worker
+        self._since: dict[str, float] = {}
+        self._started: Counter[str] = Counter()
+
+    def look(self) -> None:
+        now, started = trio.current_time(), self._stage.watch.started
+        waiting = {step.spec.queue for step in could_run(self._stage, [self._worker])}
+        same = {queue for queue in waiting if started[queue] == self._started[queue]}
+        self._since = {queue: self._since.get(queue, now) if queue in same else now for queue in waiting}
+        self._started = Counter(started)
+        for queue, since in self._since.items():
+            if now - since > self._stage.world.lease + self._stage.rates.interval(queue) + 2.0:
+                self._stage.history.tell("a queue stands still", f"{queue} for {now - since:.3f} s")
+
+
+def could_run(stage: Stage, workers: Collection[Actor]) -> list[ExpectedStep]:
+    """Due steps that each of these could start now, if their rates let them."""
+    steps = all_steps(stage.oracle.runs.values())
+    busy = Counter(step.spec.queue for step in steps if step.status is RUNNING)
+    at_work = Counter(execution.process.name for execution in stage.watch.executions.values())
+    if any(at_work[worker.name] >= worker.config.max_workers for worker in workers):
+        return []
+    return [
+        step
+        for step in steps
+        if step.status is READY
+        and step.ready_at <= stage.now()
+        and stage.script.has_executor(step.spec.kind)
+        and all(worker.serves is None or step.spec.queue in worker.serves for worker in workers)
+        and busy[step.spec.queue] < stage.limit_of(step.spec.queue)
+    ]

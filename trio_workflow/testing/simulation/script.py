@@ -33,8 +33,9 @@ class OwnScript:
         if is_last or not self._world.has(Feature.RARE_KIND) or process.roll.random() < 0.5:
             rt.register_executor(make_stub("rare", stage, process))
 
-    def start(self, run_id: str) -> StartRun:
-        return StartRun("simulated", run_id=run_id)
+    def start(self, run_id: str, *, otherwise: bool = False) -> StartRun:
+        given = "other" if otherwise else {"id": run_id}
+        return StartRun("simulated", given, run_id=run_id, metadata={"asked": run_id})
 
     def has_executor(self, kind: str) -> bool:
         """Whether every process surely has one."""
@@ -83,7 +84,7 @@ class UserScript:
             package.executors = {kind: make_stub(kind, stage, process) for kind in package.executors}
         rt.register_package(package)
 
-    def start(self, run_id: str) -> StartRun:
+    def start(self, run_id: str, *, otherwise: bool = False) -> StartRun:
         asked = self._start(self._world.random(f"start of {run_id}"))
         return StartRun(
             asked.package_name, asked.input, run_id=run_id, name=asked.name, metadata=asked.metadata

@@ -11,9 +11,8 @@ import trio
 
 from trio_workflow.clock import VIRTUAL_EPOCH
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
-from trio_workflow.model.policy import QueueConfig
 from trio_workflow.points import Point
-from trio_workflow.runtime.runs import StartRun
+from trio_workflow.runtime.runs import IfExists, StartRun
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.store.protocol import Completed, Created
 from trio_workflow.store.sqlite.check import LOOKS, Report
@@ -23,6 +22,7 @@ from trio_workflow.testing.simulation.faults import Faults
 from trio_workflow.testing.simulation.history import History
 from trio_workflow.testing.simulation.ledger import differences
 from trio_workflow.testing.simulation.oracle import Fact, Oracle
+from trio_workflow.testing.simulation.order import Order
 from trio_workflow.testing.simulation.rates import Rates
 from trio_workflow.testing.simulation.scheduler import Scheduler
 from trio_workflow.testing.simulation.watch import Watch
@@ -31,13 +31,14 @@ from trio_workflow.testing.simulation.world import World
 
 class Script(Protocol):
     """Which runs there are, and who executes their steps. knows_executors: they say when they do not end when
-    they are cancelled. has_plain_queues: all steps have one priority and kind."""
+    they are cancelled. has_plain_queues: all steps have one priority and kind. start: otherwise: with another
+    input, where the script can."""
 
     knows_executors: bool
     has_plain_queues: bool
 
     def set_up(self, rt: Runtime, stage: "Stage", process: Actor, is_last: bool) -> None: ...
-    def start(self, run_id: str) -> StartRun: ...
+    def start(self, run_id: str, *, otherwise: bool = False) -> StartRun: ...
     def has_executor(self, kind: str) -> bool: ...
     def wrote(self, step: ExpectedStep, body: bytes) -> bool: ...
     async def at_the_end(self, rt: Runtime) -> None: ...
@@ -59,7 +60,8 @@ class Stage:
         self.started_ids = [f"run-{number}" for number in range(world.runs)]
         self.unstarted = list(self.started_ids)
         self._pending: list[Fact] = []  # of the transaction under way
-        self._commits = 0
+        self._order = Order()
+        self.commits = 0
         self._thaws: dict[Actor, float] = {}
         self._frozen = trio.Event()  # somebody was frozen
 
@@ -77,11 +79,12 @@ class Stage:
             case Point.BEGIN:
                 process.refuse_if_dead()
                 self._pending.clear()
-                self.faults.in_transaction(process, point)
+                self._order.begin(about[0].conn)
+                self.faults.in_transaction(process, point, about[0].conn)
             case Point.VERB:
                 self._verb(process, *about)
             case Point.COMMIT:
-                self.faults.in_transaction(process, point)
+                self.faults.in_transaction(process, point, about[0].conn)
             case Point.COMMITTED:
                 self._committed(process, *about)
             case Point.TAKEN_BACK:
@@ -107,11 +110,14 @@ class Stage:
 
     # What processes ask.
 
-    async def start_run(self, rt: Runtime, run_id: str) -> None:
-        await rt.start_runs([self.script.start(run_id)], if_exists="return")
+    async def start_runs(
+        self, rt: Runtime, run_ids: Sequence[str], if_exists: IfExists = "return", *, otherwise: bool = False
+    ) -> None:
+        starts = [self.script.start(run_id, otherwise=otherwise) for run_id in run_ids]
+        await rt.start_runs(starts, if_exists=if_exists)
 
     def limit_of(self, queue: str) -> int:
-        return self.oracle.queues.get(queue, QueueConfig()).max_workers
+        return self.oracle.queues.get(queue, self.world.default_queue).max_workers
 
     def end_faults(self) -> None:
         """From now on nothing goes wrong any more."""
@@ -159,9 +165,12 @@ class Stage:
         value = answer.value if isinstance(answer, outcome.Value) else None
         if tx.conn.in_transaction:
             self._pending.append(Fact(process.name, name, asked, value, refusal, tx.now, trio.current_time()))
-            self.faults.in_transaction(process, Point.VERB)
+            self.faults.in_transaction(process, Point.VERB, tx.conn)
             if name == "complete":
                 self.faults.in_complete(asked["completions"])
+            if isinstance(value, ClaimAnswer):
+                for queue in self._order.overtaken(tx.conn, value, asked["request"]):
+                    self.history.tell("a step was leased before one that stood in front of it", queue)
         elif name == "fence":
             self.oracle.denied(process.name, {token for _, token in asked["leases"]} - (value or {}).keys())
 
@@ -169,7 +178,7 @@ class Stage:
         facts, self._pending = self._pending, []
         if process.is_dead:
             self.history.tell("a dead process wrote", f"{process.name}: {[fact.verb for fact in facts]}")
-        self._commits += 1
+        self.commits += 1
         self.history.count("batch", "of several calls" if len(batch) > 1 else "of one call")
         if len(batch) > 1 and any(fact.refusal is not None for fact in facts):
             self.history.count("batch", "with a refusal")
@@ -182,7 +191,7 @@ class Stage:
             if fact.verb == "complete" and fact.refusal is None:
                 self.watch.stored(fact.asked["completions"])
         process.told_later(tx.changes)
-        self._compare(tx.conn, whole=self._commits % 50 == 0)
+        self._compare(tx.conn, whole=self.commits % 50 == 0)
         self.faults.after_commit(process, batch)
 
     def _compare(self, conn: sqlite3.Connection, *, whole: bool) -> None:

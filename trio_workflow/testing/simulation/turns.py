@@ -26,6 +26,13 @@ class Turns:
         self._queues[queue] = max(self._queues[queue], *started)
         return not left or max(started) <= min(left)
 
+    def forget(self, run: str) -> None:
+        """The run is gone, and another one may get its id."""
+        self.leave(run)
+        for place in list(self._last):
+            if place[0] == run:
+                del self._last[place]
+
     def leave(self, run: str) -> None:
         """The run is canceled: none of it waits any more."""
         for place in list(self.waiting):

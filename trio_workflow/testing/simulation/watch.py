@@ -4,6 +4,8 @@ A cooperative execution is one that ends when it is cancelled: its process was n
 executor neither shields itself nor holds up the event loop.
 """
 
+import math
+from collections import Counter
 from collections.abc import Iterable
 
 import attrs
@@ -32,6 +34,7 @@ class Execution:
     is_in_call: bool = False
     has_finished: bool = False  # its executor has done all it had to
     free_since: float = 0.0  # when its last call to the store returned
+    deadline: float = math.inf  # of its step's timeout
 
 
 class Watch:
@@ -40,6 +43,7 @@ class Watch:
     def __init__(self, oracle: Oracle, scheduler: Scheduler, world: World, history: History) -> None:
         self._oracle, self._scheduler, self._world, self._history = oracle, scheduler, world, history
         self.executions: dict[str, Execution] = {}
+        self.started: Counter[str] = Counter()  # executions, by queue
         self._successes: dict[str, bool] = {}  # tokens under which one was handed in
         self.canceled: set[tuple[str, str]] = set()  # processes, with the runs they were told are canceled
         self.knows_executors = True  # whether they say when they do not end on a cancel
@@ -53,15 +57,21 @@ class Watch:
         if (process.name, step.run_id) in self.canceled and token in self._oracle.enders:
             self._history.tell("an executor started of a run that its process knew to be canceled", name)
         self._beside(process, name)
+        is_cooperative = not self._scheduler.is_frozen(process)
+        timeout = self._oracle.timeout_of(step.run_id, step.step_id)
+        deadline = math.inf if timeout is None else trio.current_time() + timeout
         self.executions[token] = Execution(
-            process, name, step.queue, token, not self._scheduler.is_frozen(process)
+            process, name, step.queue, token, is_cooperative, deadline=deadline
         )
+        self.started[step.queue] += 1
         mine = [e for e in self.executions.values() if e.process is process]
         if len(mine) > process.config.max_workers:
             self._history.tell("a process ran more than max_workers", f"{process.name}: {len(mine)}")
-        limit = self._oracle.queues.get(step.queue)
-        if limit is not None and sum(e.queue == step.queue for e in mine) > limit.max_workers:
+        # Some may have been started before the limit was lowered.
+        if sum(e.queue == step.queue for e in mine) > self._oracle.most[step.queue]:
             self._history.tell("a process ran more than a queue's limit", f"{process.name}: {step.queue}")
+        if process.serves is not None and step.queue not in process.serves:
+            self._history.tell("a process ran a step of a queue that it does not serve", name)
 
     def stored(self, completions: Iterable[Completion]) -> None:
         """These were committed. What is stored of a success is a success, unless the store refuses it."""
@@ -116,6 +126,8 @@ class Watch:
                 "an executor went on although its process knew that its lease was gone", execution.step
             )
         expiry = self._oracle.confirmed[holding.token] + self._world.lease
+        if trio.current_time() - max(execution.deadline, execution.free_since) > GRAIN:
+            self._history.tell("an executor ran past its step's timeout", execution.step)
         late = trio.current_time() - max(expiry, execution.free_since)
         if late > GRAIN:
             self._history.tell(

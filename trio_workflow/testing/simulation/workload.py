@@ -15,15 +15,25 @@ def make_package(world: World) -> Package:
     package = Package("simulated")
 
     @package.entrypoint
-    def start(run: RunBuilder) -> None:
+    def start(run: RunBuilder, given: Any) -> None:
         roll = world.random(f"graph of {run.id}")
         ids: list[str] = []
+        keys: list[str] = []
         for index in range(roll.randint(1, world.steps)):
             needed = roll.sample(ids, min(len(ids), roll.choice((0, 1, 2, 2))))
             loose = world.has(Feature.OPTIONAL) and roll.random() < 0.5
             on = optional(*needed) if loose else require(*needed)
-            handle = run.step(f"s{index}", depends_on=on, **step_options(world, roll))
+            asked = {"of": f"s{index}"} if roll.random() < 0.7 else None
+            options = step_options(world, roll)
+            handle = run.step(f"s{index}", asked, depends_on=on, **options)
             ids.append(handle.id)
+            keys += [options["dedup_key"]] if "dedup_key" in options else []
+            if (
+                keys and roll.random() < 0.2
+            ):  # it is dropped; its id may be one that another step has, or gets
+                options = step_options(world, roll)
+                options["dedup_key"] = roll.choice(keys)
+                run.step(f"s{roll.randrange(world.steps + 2)}", **options)
 
     return package
 
@@ -37,7 +47,8 @@ def step_options(world: World, roll: random.Random) -> dict[str, Any]:
             max_attempts=world.max_attempts,
             backoff=roll.choice(("fixed", "linear", "exponential")),
             initial_backoff=roll.choice((0.0, 0.5)),
-            max_backoff=4.0,
+            max_backoff=roll.choice((0.7, 4.0)),
+            multiplier=roll.choice((2.0, 3.0)),
             jitter=roll.choice((0.0, 0.5)),
         ),
     }

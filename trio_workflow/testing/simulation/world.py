@@ -42,6 +42,7 @@ class Fault(StrEnum):
     RESTART = "restart"  # a process drains or closes, and opens again
     POISON = "poison"  # the store refuses some outcomes, each time they are offered
     IMPATIENT = "impatient"  # callers that are cancelled while they wait
+    RECONFIGURE = "reconfigure"  # a process opens with other limits for queues, or with none
 
 
 class Feature(StrEnum):
@@ -70,7 +71,7 @@ CLOCKS = frozenset({Fault.CLOCK_FORWARD, Fault.CLOCK_BACK})
 @attrs.frozen(kw_only=True)
 class World:
     """Durations are seconds. runs: how many operators start; steps: most steps that one begins with;
-    used: the queues that steps are put in."""
+    used: the queues that steps are put in; default_queue: for those that nobody configured."""
 
     seed: int
     processes: int
@@ -84,6 +85,7 @@ class World:
     grace: float
     max_attempts: int
     queues: Mapping[str, QueueConfig]
+    default_queue: QueueConfig
     used: tuple[str, ...]
     faults: frozenset[Fault]
     features: frozenset[Feature]
@@ -101,7 +103,14 @@ class World:
         return self.processes == 1 and not self.faults & DISTURBING
 
 
-DISTURBING = frozenset(Fault) - {Fault.FAIL, Fault.CANCEL_RUN, Fault.RETRY, Fault.MISFIT, Fault.DELETE}
+DISTURBING = frozenset(Fault) - {
+    Fault.FAIL,
+    Fault.CANCEL_RUN,
+    Fault.RETRY,
+    Fault.MISFIT,
+    Fault.DELETE,
+    Fault.RECONFIGURE,
+}
 
 
 def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
@@ -126,6 +135,7 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
         grace=roll.choice((0.0, 0.0, 2.0)),
         max_attempts=roll.randint(1, 4),
         queues=_queues(roll),
+        default_queue=QueueConfig(max_workers=roll.choice((1, 1, 3))),
         used=roll.choice((QUEUES, QUEUES, ("rated",), ("narrow", "rated"), ("wide",))),
         faults=on & faults,
         features=_some(roll, tuple(Feature), 0.5),
@@ -143,3 +153,10 @@ def _queues(roll: random.Random) -> dict[str, QueueConfig]:
         "wide": QueueConfig(max_workers=roll.randint(2, 5)),
         "rated": QueueConfig(max_workers=3, rate_limit=rate),
     }
+
+
+def other_queues(roll: random.Random, queues: Mapping[str, QueueConfig]) -> dict[str, QueueConfig]:
+    """Of these queues, and of one that nobody else configures: some, with other limits; 0 pauses one."""
+    others = {name: attrs.evolve(config, max_workers=roll.randint(0, 3)) for name, config in queues.items()}
+    others["unnamed"] = QueueConfig(max_workers=roll.randint(0, 2))
+    return {name: config for name, config in others.items() if roll.random() < 0.5}

@@ -1,0 +1,64 @@
+"""Whether a verb that refused had a reason to, and one that did not refuse had none."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from trio_workflow.errors import (
+    RunExistsError,
+    RunInTrashError,
+    RunNotFoundError,
+    RunStateError,
+    StepNotFoundError,
+    StepStateError,
+)
+from trio_workflow.model.plan import RunSpec
+from trio_workflow.testing.simulation.expected import FAILED, ExpectedRun
+
+_ABOUT_A_RUN = ("cancel_run", "retry_run", "retry_step", "delete_run")
+
+
+def expected_refusals(
+    runs: Mapping[str, ExpectedRun], deleted: Iterable[str], verb: str, asked: Mapping[str, Any]
+) -> tuple[type[Exception], ...] | None:
+    """With which of these the verb must be refused; None if it must not be. Empty: nothing is promised."""
+    if verb == "create_runs":
+        return _of_a_start(runs, deleted, asked["specs"], asked["if_exists"])
+    if verb not in _ABOUT_A_RUN:
+        return None
+    run = runs.get(asked["run_id"])
+    if run is None:
+        return (RunNotFoundError,)
+    if verb == "delete_run":
+        return (RunStateError,) if run.finished_at is None else None
+    if verb == "cancel_run":
+        return None
+    if run.is_canceled:
+        return (RunStateError,)
+    return _of_a_step(run, asked["step_id"]) if verb == "retry_step" else None
+
+
+def _of_a_step(run: ExpectedRun, step_id: str) -> tuple[type[Exception], ...] | None:
+    step = run.steps.get(step_id)
+    if step is None:
+        return (StepNotFoundError,)
+    return None if step.status is FAILED else (StepStateError,)
+
+
+def _of_a_start(
+    runs: Mapping[str, ExpectedRun], deleted: Iterable[str], specs: Iterable[RunSpec], if_exists: str
+) -> tuple[type[Exception], ...] | None:
+    first: dict[str, RunSpec] = {}
+    for spec in specs:
+        there = runs[spec.id].spec if spec.id in runs else first.get(spec.id)
+        is_other = there is not None and (there.package, there.input) != (spec.package, spec.input)
+        if is_other or (there is not None and if_exists == "raise"):
+            return (RunExistsError,)
+        first.setdefault(spec.id, spec)
+    # Of one that was deleted rows may be left, or not: it is refused until they are gone.
+    return () if any(spec.id in set(deleted) - runs.keys() for spec in first.values()) else None
+
+
+def is_as_promised(expected: tuple[type[Exception], ...] | None, refusal: BaseException | None) -> bool:
+    if expected == ():
+        return refusal is None or isinstance(refusal, RunInTrashError)
+    return refusal is None if expected is None else isinstance(refusal, expected)
