@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
 from trio_workflow.model.policy import QueueConfig
 from trio_workflow.testing.simulation.expected import READY, RUNNING, ExpectedRun, ExpectedStep, all_steps
+from trio_workflow.testing.simulation.shares import Dealt
 
 
 def broken_limits(
@@ -13,11 +14,11 @@ def broken_limits(
     queues: Mapping[str, QueueConfig],
     answer: ClaimAnswer,
     request: ClaimRequest,
-    starved: Callable[[Mapping[str, int], Mapping[str, int]], Iterator[tuple[str, str]]],
+    starved: Callable[[Dealt], Iterator[tuple[str, str]]],
 ) -> Iterator[tuple[str, str]]:
     """What the claim broke, each with what it is about. Told before the claims are entered.
 
-    starved: asked with how many could have been leased of each queue, and how many were.
+    starved: told what was dealt to the queues, answers what was unfair of it.
     """
     steps = all_steps(runs)
     due = _due(steps, request)
@@ -35,7 +36,8 @@ def broken_limits(
             yield "a claim passed the limit of a queue", f"{queue}: {claimed[queue]} leased, {could} allowed"
     for queue in claimed.keys() - due.keys():
         yield "a claim took what its process does not serve", queue
-    yield from starved(sure, claimed)
+    rated = [queue for queue in due if queues.get(queue, request.default_queue).rate_limit is not None]
+    yield from starved(Dealt(sure, claimed, is_sure=not rated))
     least, total, limit = sum(sure.values()), claimed.total(), max(0, request.limit)
     if not min(limit, least) <= total <= min(limit, most):
         yield (

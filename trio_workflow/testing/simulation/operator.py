@@ -19,7 +19,7 @@ from trio_workflow.runtime.runs import IfExists
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.store.sqlite.connections import LOCK_WAIT
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.expected import FAILED
+from trio_workflow.testing.simulation.expected import CANCELED, FAILED, PENDING, ExpectedRun
 from trio_workflow.testing.simulation.reading import look_at_queues, look_at_run
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import Fault
@@ -73,7 +73,8 @@ class Operator:
             Fault.DELETE: (self._delete, self._prune),
         }
         actions = [a for fault, actions in chances.items() if self._world.has(fault) for a in actions]
-        return self._roll.choice([self._wait, self._start_again, self._look, *actions])
+        others = self._roll.choice((self._wait, self._start_again, self._look))
+        return self._roll.choice([others, *actions])
 
     async def _do(self, action: Callable[[], Awaitable[None]]) -> None:
         patience = float("inf")
@@ -138,7 +139,8 @@ class Operator:
         run_id = self._failed_run()
         run = self._oracle.runs.get(run_id)
         failed = [] if run is None else [s.spec.id for s in run.steps.values() if s.status is FAILED]
-        await self._rt.retry_step(run_id, self._roll.choice(failed or ["s0"]))
+        entangled = [] if run is None else sorted(_entangled(run))
+        await self._rt.retry_step(run_id, self._roll.choice(entangled or failed or ["s0"]))
 
     async def _delete(self) -> None:
         self._stage.faults.count(Fault.DELETE)
@@ -170,3 +172,11 @@ class Operator:
             expected = self._oracle.runs.get(run_id)
             if expected is not None and not run.status.is_final:
                 self._stage.history.tell("a wait answered a run that goes on", run_id)
+
+
+def _entangled(run: ExpectedRun) -> set[str]:
+    """Failed steps that share a canceled one with another cause, or that one which waits can do without."""
+    causes = [run.causes_of(step) for step in run.steps.values() if step.status is CANCELED]
+    shared = {step_id for some in causes if len(some) > 1 for step_id in some}
+    waited = {need for step in run.steps.values() if step.status is PENDING for need in step.needs}
+    return shared | {step_id for step_id in waited if run.steps[step_id].status is FAILED}

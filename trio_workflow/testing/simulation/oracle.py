@@ -55,7 +55,7 @@ class Oracle:
         self._tell = tell
         self.moves: Counter[tuple[StepStatus, StepEvent]] = Counter()
         self.turns = Turns()
-        self._shares = Shares()
+        self.shares = Shares()
         self.has_plain_queues = True  # all steps have one priority and kind
         self.runs: dict[str, ExpectedRun] = {}
         self.deleted: set[str] = set()
@@ -169,7 +169,7 @@ class Oracle:
         for step in all_steps(self.runs.values()):
             if step.status is READY and not step.is_due and step.ready_at <= fact.now:
                 step.fall_due()
-        starved = partial(self._shares.starved, fact.process)
+        starved = partial(self.shares.starved, fact.process)
         for broken, about in broken_limits(self.runs.values(), self.queues, answer, request, starved):
             self._tell(broken, about)
         self._take_turns(answer)

@@ -26,7 +26,7 @@ from trio_workflow.testing.simulation.order import Order
 from trio_workflow.testing.simulation.rates import Rates
 from trio_workflow.testing.simulation.scheduler import Scheduler
 from trio_workflow.testing.simulation.watch import Watch
-from trio_workflow.testing.simulation.world import World
+from trio_workflow.testing.simulation.world import Fault, World
 
 
 class Script(Protocol):
@@ -56,6 +56,7 @@ class Stage:
         self.watch = Watch(self.oracle, scheduler, world, self.history)
         self.watch.knows_executors = script.knows_executors
         self.oracle.has_plain_queues = script.has_plain_queues
+        self.oracle.shares.is_watched = Fault.LOST_ANSWER not in world.faults
         self.faults_are_over = trio.Event()
         self.started_ids = [f"run-{number}" for number in range(world.runs)]
         self.unstarted = list(self.started_ids)

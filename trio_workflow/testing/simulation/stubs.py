@@ -166,7 +166,7 @@ class Stub:
     async def _fail(self) -> None:
         await trio.sleep(self._roll.choice((0.0, 0.5)))
         if self._roll.random() < 0.6:
-            raise Retryable("flaky", delay=self._roll.choice((None, 0.0, 1.0)))
+            raise Retryable("flaky", delay=self._roll.choice((None, None, 0.0, 1.0)))
         raise Permanent("broken") if self._roll.random() < 0.5 else ValueError("wrong")
 
     async def _hang(self) -> None:

@@ -20,7 +20,7 @@ def make_package(world: World) -> Package:
         ids: list[str] = []
         keys: list[str] = []
         for index in range(roll.randint(1, world.steps)):
-            needed = roll.sample(ids, min(len(ids), roll.choice((0, 1, 2, 2))))
+            needed = roll.sample(ids, min(len(ids), roll.choice((0, 0, 1, 2, 4))))
             loose = world.has(Feature.OPTIONAL) and roll.random() < 0.5
             on = optional(*needed) if loose else require(*needed)
             asked = {"of": f"s{index}"} if roll.random() < 0.7 else None
@@ -46,8 +46,8 @@ def step_options(world: World, roll: random.Random) -> dict[str, Any]:
         "retry": RetryPolicy(
             max_attempts=world.max_attempts,
             backoff=roll.choice(("fixed", "linear", "exponential")),
-            initial_backoff=roll.choice((0.0, 0.5)),
-            max_backoff=roll.choice((0.7, 4.0)),
+            initial_backoff=roll.choice((0.0, 0.5, 0.5)),
+            max_backoff=roll.choice((0.3, 0.7, 4.0)),
             multiplier=roll.choice((2.0, 3.0)),
             jitter=roll.choice((0.0, 0.5)),
         ),
