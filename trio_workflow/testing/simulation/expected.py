@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from trio_workflow.model.outcome import Failure
+from trio_workflow.model.outcome import ArtifactWrite, Failure
 from trio_workflow.model.plan import StepSpec
 from trio_workflow.model.policy import RetryPolicy
 from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
@@ -43,7 +43,7 @@ class ExpectedStep:
     data: str | None = None
     emitted: list[str] = attrs.field(factory=list[str])
     records: int = 0
-    artifacts: dict[str, str] = attrs.field(factory=dict[str, str])  # name -> SHA-256
+    artifacts: tuple[ArtifactWrite, ...] = ()
     saved: str | None = None
     error: str | None = None  # the code of the last failure
 

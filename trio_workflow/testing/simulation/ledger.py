@@ -4,6 +4,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 
+import attrs
+
+from trio_workflow.model.outcome import ArtifactWrite
 from trio_workflow.model.times import micros
 from trio_workflow.testing.simulation.expected import CANCELED, PENDING, READY, ExpectedRun, ExpectedStep
 from trio_workflow.testing.simulation.oracle import Oracle
@@ -14,7 +17,8 @@ SELECT s.id, s.step_key, s.status, s.attempt, s.charged, s.lost, s.token, s.expi
   s.dedup_key,  s.parent_id, s.metadata, s.worker_id, json_extract(s.error, '$.code') AS error,
   coalesce(i.input, 'null') AS input, r.data, r.emitted, c.data AS saved,
   (SELECT count(*) FROM records x WHERE x.step_key = s.step_key) AS records,
-  (SELECT json_group_object(name, sha256) FROM artifacts a WHERE a.step_key = s.step_key) AS artifacts,
+  (SELECT json_group_array(json_array(id, name, size, sha256, json(ref))) FROM (SELECT * FROM artifacts a
+    WHERE a.step_key = s.step_key ORDER BY artifact_key)) AS artifacts,
   (SELECT json_group_array(outcome) FROM (SELECT outcome FROM attempts t WHERE t.step_key = s.step_key
     ORDER BY number)) AS ends
 FROM steps s LEFT JOIN results r USING (step_key) LEFT JOIN checkpoints c USING (step_key)
@@ -90,6 +94,11 @@ def orphans(conn: sqlite3.Connection) -> Iterator[str]:
 _JSON = ("ends", "artifacts", "emitted", "metadata")
 
 
+def _artifact(write: ArtifactWrite) -> list[object]:
+    ref = None if write.ref is None else attrs.asdict(write.ref)
+    return [write.id, write.name, write.size, write.sha256, ref]
+
+
 def _wanted(step: ExpectedStep, owners: Mapping[str, str]) -> dict[str, object]:
     has_result = step.data is not None and (step.data != "null" or step.emitted)
     wanted: dict[str, object] = {
@@ -116,7 +125,7 @@ def _wanted(step: ExpectedStep, owners: Mapping[str, str]) -> dict[str, object]:
         "emitted": step.emitted if has_result else None,
         "saved": step.saved,
         "records": step.records,
-        "artifacts": step.artifacts,
+        "artifacts": [_artifact(write) for write in step.artifacts],
         "ends": [None if end is None else end.value for end in step.ends],
     }
     if step.status is PENDING:

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import trio
 
+from trio_workflow.model.artifact import ArtifactRef
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest, Renewal
 from trio_workflow.model.outcome import Completion, Failed, Failure, LeaseLost, Released, Success
 from trio_workflow.model.plan import RunSpec
@@ -56,6 +57,7 @@ class Oracle:
         self.runs: dict[str, ExpectedRun] = {}
         self.deleted: set[str] = set()
         self.deleted_steps = 0
+        self.deleted_refs: list[ArtifactRef] = []  # to bytes that nobody may need any more
         self.queues: dict[str, QueueConfig] = {}
         self.owners: dict[str, str] = {}  # every token ever leased -> the process
         self.confirmed: dict[str, float] = {}  # token -> when its lease was last written, on the run's clock
@@ -139,7 +141,7 @@ class Oracle:
                 step.end(AttemptOutcome.SUCCEEDED, StepEvent.SUCCEED)
                 step.data, step.emitted, step.error = ended.data, children, None
                 step.records = len(ended.records)
-                step.artifacts = {write.name: write.sha256 for write in ended.artifacts}
+                step.artifacts = tuple(ended.artifacts)
             case Success():
                 step.fail(now, Failure(code="invalid_graph", message=""), 0.0, timed_out=False)
             case Failed(failure, timed_out, roll):
@@ -259,6 +261,8 @@ class Oracle:
     def _delete(self, run_id: str) -> None:
         run = self.runs.pop(run_id)
         self.deleted_steps += len(run.steps)
+        writes = [write for step in run.steps.values() for write in step.artifacts]
+        self.deleted_refs += [write.ref for write in writes if write.ref is not None]
         if run.finished_at is None:
             self._tell("a run was deleted that goes on", run_id)
         self.deleted.add(run_id)
