@@ -14,7 +14,7 @@ from trio_workflow.errors import Permanent, Retryable
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.workload import step_options
-from trio_workflow.testing.simulation.world import OF_STUBS, Feature
+from trio_workflow.testing.simulation.world import OF_STUBS, Fault, Feature
 
 GENERATIONS = 2  # how deep children may have children
 
@@ -39,13 +39,17 @@ class Stub:
 
     async def run(self) -> None:
         for feature, use in self._uses().items():
-            if self._world.has(feature) and self._roll.random() < 0.4:
+            if self._world.has(feature) and (self._roll.random() < 0.4 or self._always(feature)):
                 await use()
         await self._misbehave()
         if self._roll.random() < 0.5:
             await trio.sleep(self._roll.random() * self._world.lease * self._roll.choice((0.1, 1.0)))
         self._step.result({"token": self._step.lease.token})
         self._stage.watch.has_finished(self._step.lease.token)
+
+    def _always(self, feature: Feature) -> bool:
+        """A late put meets another one only if every attempt of a step stores the artifact."""
+        return feature is Feature.EXTERNAL and self._world.has(Fault.LATE_PUT)
 
     def _uses(self) -> dict[Feature, Callable[[], Awaitable[None]]]:
         return {
@@ -64,7 +68,8 @@ class Stub:
 
     async def _external(self) -> None:
         body = self._step.lease.token.encode()
-        await self._uncancelled(self._step.store_artifact("bytes.bin", "application/x-bytes", body))
+        put = self._step.store_artifact("bytes.bin", "application/x-bytes", body, id="bytes")
+        await self._uncancelled(put)
 
     async def _save(self) -> None:
         await self._uncancelled(self._step.save(self._step.attempt))
