@@ -12,11 +12,12 @@ from pathlib import Path
 
 import attrs
 
+from .artifact_bugs import ARTIFACT_BUGS
 from .bug import Bug
 from .runtime_bugs import RUNTIME_BUGS
 from .store_bugs import STORE_BUGS
 
-BUGS = (*STORE_BUGS, *RUNTIME_BUGS)
+BUGS = (*STORE_BUGS, *RUNTIME_BUGS, *ARTIFACT_BUGS)
 PACKAGE = Path(__file__).parent.parent.parent / "trio_workflow"
 RECORD = Path(__file__).with_name("seeds.json")
 WITHIN = 2000  # seeds in which each must be found
