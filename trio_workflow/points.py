@@ -30,6 +30,7 @@ class Point(StrEnum):
     START = "start"  # an executor is about to run [the holding]
     END = "end"  # an attempt has ended, its executor run or not [the holding, how it ended]
     BYTES = "bytes"  # an artifact's bytes are stored, and no row names them
+    REMOVE = "remove"  # an artifact's bytes are about to be removed
 
 
 Look = Callable[..., None]

@@ -16,6 +16,7 @@ from trio_workflow.artifacts.writer import PartFile, remove_leftovers
 from trio_workflow.errors import ConfigError, StoreError, StoreUnavailableError
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
 from trio_workflow.offload import Offload
+from trio_workflow.points import POINTS, Point
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -101,6 +102,7 @@ class FileArtifactStore:
         return PartFile(self._layout)
 
     def _delete(self, ref_or_id: ArtifactRef | str) -> None:
+        POINTS.reach(Point.REMOVE)
         artifact_id = ref_or_id if isinstance(ref_or_id, str) else ref_or_id.id
         place = self._layout.place(artifact_id)
         with suppress(FileNotFoundError):

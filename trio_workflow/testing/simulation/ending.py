@@ -4,8 +4,10 @@ import hashlib
 
 import trio
 
+from trio_workflow.errors import ArtifactNotFoundError, StoreError
+from trio_workflow.model.outcome import ArtifactWrite
 from trio_workflow.model.status import AttemptOutcome
-from trio_workflow.runtime.runtime import Runtime
+from trio_workflow.runtime.runtime import Runtime, engine_of
 from trio_workflow.testing.simulation.expected import SUCCEEDED, ExpectedStep, all_steps
 from trio_workflow.testing.simulation.reading import look_at_queues, look_at_run, look_at_runs
 from trio_workflow.testing.simulation.stage import Stage
@@ -36,6 +38,7 @@ async def look_at_the_end(stage: Stage, rt: Runtime) -> None:
         if step.status is SUCCEEDED:
             await _look_at_artifacts(stage, rt, step)
     await rt.prune(1e9)  # no run is as old; but what is left of deleted ones goes
+    await _look_for_deleted(stage, rt)
     try:
         await stage.script.at_the_end(rt)
     except Exception as error:
@@ -43,9 +46,31 @@ async def look_at_the_end(stage: Stage, rt: Runtime) -> None:
 
 
 async def _look_at_artifacts(stage: Stage, rt: Runtime, step: ExpectedStep) -> None:
-    for name in step.artifacts:
-        async with rt.open_artifact(step.run.id, step.spec.id, name) as reader:
-            body = await reader.read()
-        is_right = hashlib.sha256(body).hexdigest() == step.artifacts[name] and stage.script.wrote(step, body)
-        if not is_right:
-            stage.history.tell("an artifact holds other bytes than its step wrote", f"{step.name} {name}")
+    """Every artifact's row has its bytes. Of several under one name the last is the one that users get."""
+    for write in {write.name: write for write in step.artifacts}.values():
+        try:
+            await _look_at_artifact(stage, rt, step, write)
+        except (ArtifactNotFoundError, StoreError) as error:
+            stage.history.tell("an artifact that is stored cannot be read", f"{step.name}: {error}")
+
+
+async def _look_at_artifact(stage: Stage, rt: Runtime, step: ExpectedStep, write: ArtifactWrite) -> None:
+    async with rt.open_artifact(step.run.id, step.spec.id, write.name) as reader:
+        body = await reader.read()
+    wanted = (write.size, write.sha256)
+    found = (len(body), hashlib.sha256(body).hexdigest())
+    told = (reader.ref.size, reader.ref.sha256)
+    if not (wanted == found == told and stage.script.wrote(step, body)):
+        stage.history.tell(
+            "an artifact holds other bytes than its step wrote", f"{step.name} {write.name}: {body[:40]!r}"
+        )
+
+
+async def _look_for_deleted(stage: Stage, rt: Runtime) -> None:
+    """The bytes of deleted runs are gone. No two attempts write the same, so that nobody put them again."""
+    for ref in stage.oracle.deleted_refs:
+        try:
+            async with engine_of(rt).artifacts.open(ref):
+                stage.history.tell("bytes are left of a run that was deleted", ref.id)
+        except ArtifactNotFoundError:
+            pass

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from trio_workflow.model.outcome import Failure, Success
+from trio_workflow.model.outcome import ArtifactWrite, Failure, Success
 from trio_workflow.model.plan import RunSpec, StepSpec
 from trio_workflow.model.policy import RetryPolicy
 from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
@@ -76,9 +76,8 @@ class ExpectedStep:
         return None if self.product is None else self.product.data
 
     @property
-    def artifacts(self) -> dict[str, str]:
-        """The SHA-256 of each, by name."""
-        return {} if self.product is None else {w.name: w.sha256 for w in self.product.artifacts}
+    def artifacts(self) -> tuple[ArtifactWrite, ...]:
+        return () if self.product is None else self.product.artifacts
 
     @property
     def unmet(self) -> int:

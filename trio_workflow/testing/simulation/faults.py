@@ -8,6 +8,7 @@ from typing import Any
 import outcome
 import trio
 
+from trio_workflow.artifacts.writer import PartFile
 from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
 from trio_workflow.model.outcome import Completion, Success
 from trio_workflow.points import Point
@@ -28,6 +29,7 @@ CHANCES = {
     Fault.LOCKED: 0.1,
     Fault.DISK_FULL: 0.01,
     Fault.IO_ERROR: 0.02,
+    Fault.LATE_PUT: 0.2,
 }
 
 
@@ -39,6 +41,7 @@ class Faults:
         self._rolls: dict[Fault, random.Random] = {}
         self._full_until = 0.0
         self._slow_until: dict[Actor, float] = {}
+        self._put_late_at = 0.0  # when the last process that was stopped within a put goes on
         self._locked_out = set[Actor]()  # those whose next try finds the write lock taken
         self.is_over = False
 
@@ -112,15 +115,32 @@ class Faults:
         if self.strikes(Fault.CRASH_BYTES):
             process.die()
 
+    def at_removal(self, process: Actor) -> None:
+        """As with the rows of a transaction: of what is to be removed nothing is."""
+        if self.strikes(Fault.CRASH_BYTES):
+            process.die_here()
+
     async def take_time(self, process: Actor, about: object, point: Point) -> None:
-        if point is Point.CALL and getattr(about, "__func__", None) is Committer.run:
-            await self._meet_lock(process)
+        if point is Point.CALL:
+            called = getattr(about, "__func__", None)
+            if called is Committer.run:
+                await self._meet_lock(process)
+            elif called in (PartFile.write, PartFile.commit):
+                await self._put_late(process)
         is_slow = trio.current_time() < self._slow_until.get(process, 0.0)
         if self.strikes(Fault.SLOW, 0.5 if is_slow else None):
             roll = self.roll(Fault.SLOW)
             if not is_slow and roll.random() < 0.3:  # and it stays so for a while
                 self._slow_until[process] = trio.current_time() + 3 * self._world.lease
             await trio.sleep(roll.random() * self._world.lease * roll.choice((0.1, 0.5, 2.0)))
+
+    async def _put_late(self, process: Actor) -> None:
+        """Stop it for so long that another, not stopped, may store an artifact of its id."""
+        if trio.current_time() >= self._put_late_at and self.strikes(Fault.LATE_PUT):
+            pause = (2 + 2 * self.roll(Fault.LATE_PUT).random()) * self._world.lease
+            self._put_late_at = trio.current_time() + pause
+            process.freeze_for(pause)
+            await trio.lowlevel.checkpoint()
 
     async def _meet_lock(self, process: Actor) -> None:
         """A try to take the lock takes its time, and is often followed by another."""

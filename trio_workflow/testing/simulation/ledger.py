@@ -4,6 +4,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 
+import attrs
+
+from trio_workflow.model.outcome import ArtifactWrite
 from trio_workflow.model.times import micros
 from trio_workflow.testing.simulation.expected import (
     CANCELED,
@@ -34,7 +37,7 @@ SELECT s.id, s.step_key, s.status, s.attempt, s.charged, s.lost, s.token, s.expi
     WHERE d.step_key = s.step_key) AS needs,
   (SELECT json_group_array(json_array(collection, key, data)) FROM (SELECT * FROM records x
     WHERE x.step_key = s.step_key ORDER BY record_key)) AS records,
-  (SELECT json_group_array(json_array(id, name, kind, content_type, size, sha256)) FROM (
+  (SELECT json_group_array(json_array(id, name, kind, content_type, size, sha256, json(ref))) FROM (
     SELECT * FROM artifacts a WHERE a.step_key = s.step_key ORDER BY artifact_key)) AS artifacts,
   (SELECT json_group_array(json_array(number, worker_id, started_at, finished_at, outcome,
     json_extract(error, '$.code'))) FROM (SELECT * FROM attempts t WHERE t.step_key = s.step_key
@@ -141,6 +144,11 @@ def _wanted_of_run(run: ExpectedRun) -> dict[str, object]:
     }
 
 
+def _artifact(write: ArtifactWrite) -> list[object]:
+    ref = None if write.ref is None else attrs.asdict(write.ref)
+    return [write.id, write.name, write.kind, write.content_type, write.size, write.sha256, ref]
+
+
 def _wanted(step: ExpectedStep) -> dict[str, object]:
     wanted = _wanted_as_asked(step) | _wanted_of_product(step)
     is_running = step.status is RUNNING
@@ -213,7 +221,5 @@ def _wanted_of_product(step: ExpectedStep) -> dict[str, object]:
         "data": step.data if has_result else None,
         "emitted": step.emitted if has_result else None,
         "records": [] if product is None else [[r.collection, r.key, r.data] for r in product.records],
-        "artifacts": []
-        if product is None
-        else [[w.id, w.name, w.kind, w.content_type, w.size, w.sha256] for w in product.artifacts],
+        "artifacts": [_artifact(write) for write in step.artifacts],
     }

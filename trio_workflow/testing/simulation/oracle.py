@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import trio
 
+from trio_workflow.model.artifact import ArtifactRef
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest, Renewal
 from trio_workflow.model.outcome import Completion, Failed, Failure, LeaseLost, Released, Success
 from trio_workflow.model.plan import RunSpec
@@ -60,6 +61,7 @@ class Oracle:
         self.runs: dict[str, ExpectedRun] = {}
         self.deleted: set[str] = set()
         self.deleted_steps = 0
+        self.deleted_refs: list[ArtifactRef] = []  # to bytes that nobody may need any more
         self.queues: dict[str, QueueConfig] = {}
         self.most: Counter[str] = Counter()  # the highest limit under which each queue was claimed from
         self.owners: dict[str, str] = {}  # every token ever leased -> the process
@@ -279,6 +281,8 @@ class Oracle:
         run = self.runs.pop(run_id)
         self.turns.forget(run_id)
         self.deleted_steps += len(run.steps)
+        writes = [write for step in run.steps.values() for write in step.artifacts]
+        self.deleted_refs += [write.ref for write in writes if write.ref is not None]
         if run.finished_at is None:
             self._tell("a run was deleted that goes on", run_id)
         self.deleted.add(run_id)

@@ -79,7 +79,7 @@ def unlike_result(seen: StepResult, step: ExpectedStep) -> Iterator[str]:
     records = [(r.step_id, r.collection, r.key, r.data) for r in seen.records]
     if records != [(step.spec.id, r.collection, r.key, r.data) for r in (product.records if product else ())]:
         yield f"the result of {step.name} has the records {records}"
-    if {a.name for a in seen.artifacts} != step.artifacts.keys():
+    if [a.name for a in seen.artifacts] != [write.name for write in step.artifacts]:
         yield f"the result of {step.name} has the artifacts {[a.name for a in seen.artifacts]}"
     if [attempt.outcome for attempt in seen.attempts] != step.ends:
         yield f"the result of {step.name} has the attempts {[a.outcome for a in seen.attempts]}"

@@ -55,6 +55,7 @@ def simulate(
     name = package.name if isinstance(package, Package) else ""
     allowed = frozenset(Fault(fault) for fault in faults)
     allowed = allowed if executors == "stubs" else allowed - OF_STUBS
+    allowed -= {Fault.LATE_PUT}  # these worlds have no artifact store
 
     def make_world(seed: int) -> World:
         world = attrs.evolve(draw_world(seed, allowed), features=frozenset(), queues={})

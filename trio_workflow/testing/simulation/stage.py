@@ -100,6 +100,8 @@ class Stage:
                 self.faults.between(process)
             case Point.BYTES:
                 self.faults.at_bytes(process)
+            case Point.REMOVE:
+                self.faults.at_removal(process)
             case _:
                 pass
 

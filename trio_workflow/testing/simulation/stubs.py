@@ -19,7 +19,7 @@ from trio_workflow.testing.simulation.expected import SUCCEEDED, ExpectedStep
 from trio_workflow.testing.simulation.sights import unlike_result, unlike_run, unlike_step
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.workload import step_options
-from trio_workflow.testing.simulation.world import OF_STUBS, Feature
+from trio_workflow.testing.simulation.world import OF_STUBS, Fault, Feature
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Stub:
         if self._roll.random() < 0.3:
             await self._look_at_another()
         for feature, use in self._uses().items():
-            if self._world.has(feature) and self._roll.random() < 0.4:
+            if self._world.has(feature) and (self._roll.random() < 0.4 or self._always(feature)):
                 await use()
         await self._misbehave()
         if self._roll.random() < 0.5:
@@ -94,6 +94,10 @@ class Stub:
             for difference in unlike:
                 self._stage.history.tell("an executor saw something else than is stored", difference)
 
+    def _always(self, feature: Feature) -> bool:
+        """A late put meets another one only if every attempt of a step stores the artifact."""
+        return feature is Feature.EXTERNAL and self._world.has(Fault.LATE_PUT)
+
     def _uses(self) -> dict[Feature, Callable[[], Awaitable[None]]]:
         return {
             Feature.RECORDS: self._record,
@@ -118,7 +122,8 @@ class Stub:
 
     async def _external(self) -> None:
         body = self._step.lease.token.encode()
-        await self._uncancelled(self._step.store_artifact("bytes.bin", "application/x-bytes", body))
+        put = self._step.store_artifact("bytes.bin", "application/x-bytes", body, id="bytes")
+        await self._uncancelled(put)
 
     async def _save(self) -> None:
         await self._uncancelled(self._step.save(self._step.attempt))

@@ -22,7 +22,7 @@ class Fault(StrEnum):
     CRASH_INSIDE = "crash_inside"  # in a transaction, before COMMIT
     CRASH_AFTER = "crash_after"  # after COMMIT, before anybody is answered
     CRASH_BETWEEN = "crash_between"  # anywhere else, executors running
-    CRASH_BYTES = "crash_bytes"  # when an artifact's bytes are stored and its row is not
+    CRASH_BYTES = "crash_bytes"  # when an artifact's bytes are stored and its row is not; or on removing them
     LOST_ANSWER = "lost_answer"  # a commit succeeds, and those who asked for it are told of an error
     SLOW = "slow"  # a call to the store takes up to half a lease, or two
     LOCKED = "locked"  # another connection holds the write lock
@@ -43,6 +43,7 @@ class Fault(StrEnum):
     POISON = "poison"  # the store refuses some outcomes, each time they are offered
     IMPATIENT = "impatient"  # callers that are cancelled while they wait
     RECONFIGURE = "reconfigure"  # a process opens with other limits for queues, or with none
+    LATE_PUT = "late_put"  # a process is stopped within an artifact's put, and ends it as a zombie
 
 
 class Feature(StrEnum):
@@ -66,6 +67,10 @@ OF_STUBS = frozenset({Fault.FAIL, Fault.HANG, Fault.SWALLOW, Fault.BLOCK, Fault.
 """What only executors of the simulation's own do."""
 
 CLOCKS = frozenset({Fault.CLOCK_FORWARD, Fault.CLOCK_BACK})
+
+# A late put takes an artifact store, others that work, time, and clocks by which a lease runs out when it is
+# reckoned to: it comes with a world of that kind.
+_ANYWHERE = tuple(fault for fault in Fault if fault is not Fault.LATE_PUT)
 
 
 @attrs.frozen(kw_only=True)
@@ -118,11 +123,11 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
     roll = random.Random(f"{seed}/world")
     processes = roll.choice((1, 1, 2, 2, 3))
     is_calm = roll.random() < 0.15
-    on = _some(roll, tuple(Fault), roll.choice((0.1, 0.25, 0.5)))
+    on = _some(roll, _ANYWHERE, roll.choice((0.1, 0.25, 0.5)))
     if is_calm:
         processes, on = 1, on - DISTURBING
     lease = roll.choice((3.0, 6.0, 12.0))
-    return World(
+    world = World(
         seed=seed,
         processes=processes,
         runs=roll.randint(1, 5),
@@ -139,6 +144,20 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
         used=roll.choice((QUEUES, QUEUES, ("rated",), ("narrow", "rated"), ("wide",))),
         faults=on & faults,
         features=_some(roll, tuple(Feature), 0.5),
+    )
+    has_place = world.has(Feature.EXTERNAL) and not is_calm and not on & CLOCKS
+    return _with_late_puts(world) if Fault.LATE_PUT in faults and has_place and roll.random() < 0.5 else world
+
+
+def _with_late_puts(world: World) -> World:
+    """The same, with somebody to take a stopped process's steps over, and the time for it."""
+    lease = min(6.0, world.lease)
+    return attrs.evolve(
+        world,
+        faults=world.faults | {Fault.LATE_PUT},
+        processes=max(2, world.processes),
+        lease=lease,
+        duration=max(6 * lease, world.duration),
     )
 
 

@@ -1,0 +1,118 @@
+"""Bugs of artifacts: which bytes a reference names, when they go, and what a stale attempt leaves behind."""
+
+from .bug import bug
+
+ARTIFACTS = "artifacts/"
+VERBS = "store/sqlite/verbs/"
+RUNTIME = "runtime/"
+FENCED = "    book, ending = Book(tx), _Ending()\n    accepted = [\n"
+STALE = (
+    "    book, ending = Book(tx), _Ending()\n"
+    "    for completion in completions:\n"
+    "        if isinstance(completion.outcome, Success) and completion.token not in live:\n"
+    "            key = completion.step_key\n"
+    "            for (run_key,) in tx.conn.execute('SELECT run_key FROM steps WHERE step_key = ?', (key,)):\n"
+)
+
+ARTIFACT_BUGS = (
+    bug(
+        "an artifact's bytes are named by its id alone",
+        ARTIFACTS + "layout.py",
+        "        return self.folder / sha256\n",
+        '        return self.folder / "bytes"\n',
+        '        return self.folder / f"{sha256}.json"\n',
+        '        return self.folder / "bytes.json"\n',
+        "        return name == self.latest.name or is_sha256(",
+        '        return name in (self.latest.name, "bytes", "bytes.json") or is_sha256(',
+    ),
+    bug(
+        "a put answers what is there under its id",
+        ARTIFACTS + "writer.py",
+        "        ref = self._reference(obj, place)\n",
+        "        from trio_workflow.artifacts.reader import read_latest\n\n"
+        "        if (there := read_latest(place, obj.id)) is not None:\n"
+        "            self.discard()\n            return there\n"
+        "        ref = self._reference(obj, place)\n",
+    ),
+    bug(
+        "a put leaves the bytes that are there under its id",
+        ARTIFACTS + "writer.py",
+        "        _also_name(self._path, place.data(sha256))\n",
+        "        if not place.latest.exists():\n            _also_name(self._path, place.data(sha256))\n",
+    ),
+    bug(
+        "a reference is read as its id",
+        ARTIFACTS + "reader.py",
+        "        ref, file = ref_or_id, _open_exact(layout, ref_or_id)\n",
+        "        ref, file = _open_latest(layout.place(ref_or_id.id), ref_or_id.id)\n",
+    ),
+    bug(
+        "a put that is cancelled removes what its id named",
+        ARTIFACTS + "file_store.py",
+        "                await self._offload.run(part.discard)\n",
+        "                await self._offload.run(part.discard)\n"
+        "                await self._offload.run(self._delete, obj.id)\n",
+    ),
+    bug(
+        "a stale attempt removes what it put by the id",
+        RUNTIME + "services.py",
+        "        return await self._engine.artifacts.put(obj)\n",
+        "        ref = await self._engine.artifacts.put(obj)\n"
+        "        if trio.current_time() > self._holding.expires:\n"
+        "            with trio.CancelScope(shield=True):\n"
+        "                await self._engine.artifacts.delete(obj.id)\n"
+        "        return ref\n",
+    ),
+    bug(
+        "bytes are removed before their run is",
+        RUNTIME + "housekeeping.py",
+        "    await engine.store.delete_run(run_id)\n",
+        "    reads = engine.store.reads\n"
+        "    for step in await reads.steps(run_id, status=None, limit=1000, after=None):\n"
+        '        found = await reads.artifact(run_id, step.id, "bytes.bin")\n'
+        "        await _delete_bytes(engine, found and found.ref)\n"
+        "    await engine.store.delete_run(run_id)\n",
+    ),
+    bug(
+        "bytes are left when their run is removed",
+        RUNTIME + "housekeeping.py",
+        "                await _delete_bytes(engine, ref)\n",
+        "",
+    ),
+    bug(
+        "rows go before the bytes that they name",
+        RUNTIME + "housekeeping.py",
+        "            for key, ref in await engine.store.trashed():\n"
+        "                await _delete_bytes(engine, ref)\n"
+        "                keys.append(key)\n"
+        "            more = await engine.store.sweep(keys)\n",
+        "            trashed = await engine.store.trashed()\n"
+        "            more = await engine.store.sweep([key for key, _ in trashed])\n"
+        "            for _, ref in trashed:\n"
+        "                await _delete_bytes(engine, ref)\n",
+    ),
+    bug(
+        "artifacts of a stale attempt are stored",
+        VERBS + "complete.py",
+        FENCED,
+        STALE + "                writes = completion.outcome.artifacts\n"
+        "                ending.artifacts += [artifact_row(run_key, key, write) for write in writes]\n"
+        "    accepted = [\n",
+    ),
+    bug(
+        "records of a stale attempt are stored",
+        VERBS + "complete.py",
+        FENCED,
+        STALE + "                records = completion.outcome.records\n"
+        "                ending.records += [(run_key, key, r.collection, r.key, r.data) for r in records]\n"
+        "    accepted = [\n",
+    ),
+    bug(
+        "the result of a stale attempt replaces what was stored",
+        VERBS + "complete.py",
+        FENCED,
+        STALE + "                tx.conn.execute('DELETE FROM results WHERE step_key = ?', (key,))\n"
+        "                ending.results.append((key, completion.outcome.data, '[]'))\n"
+        "    accepted = [\n",
+    ),
+)
