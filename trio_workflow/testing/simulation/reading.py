@@ -39,9 +39,8 @@ async def look_at_run(rt: Runtime, run: ExpectedRun) -> list[str]:
     seen = await rt.workflow(run.id)
     steps = await _all_pages(lambda after: rt.steps(run.id, limit=3, after=after))
     found = [f"run {run.id} is not there"] if seen is None else list(unlike_run(seen, run))
-    ids = [step.spec.id for step in expected]
-    if [step.id for step in steps] != ids:
-        return [*found, f"run {run.id} lists {[step.id for step in steps]}, expected {ids}"]
+    if [step.id for step in steps] != [step.spec.id for step in expected]:
+        return [*found, f"run {run.id} lists {[step.id for step in steps]}, expected {list(run.steps)}"]
     for step, wanted in zip(steps, expected, strict=True):
         found += unlike_step(step, wanted)
         result = await rt.result(run.id, step.id) if any(wanted.ends) else None
