@@ -124,7 +124,9 @@ class Operator:
 
     async def _prune(self) -> None:
         self._stage.faults.count(Fault.DELETE)
-        await self._rt.prune(self._roll.random() * self._world.duration)
+        age = self._roll.random() * self._world.duration
+        self._oracle.prunes.setdefault(self._process.name, set()).add(age)
+        await self._rt.prune(age)
 
     async def _wait(self) -> None:
         run_id = self._some_run()

@@ -1,12 +1,12 @@
 """A process of a simulation: one runtime from its opening to its end, be that orderly or not."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import trio
 
-from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
+from trio_workflow.errors import RunNotFoundError, RuntimeClosedError, StoreUnavailableError
 from trio_workflow.model.changes import Changes, StepMove
 from trio_workflow.model.event import Event
 from trio_workflow.model.status import AttemptOutcome, StepStatus
@@ -20,6 +20,9 @@ from trio_workflow.testing.simulation.faults import gone
 from trio_workflow.testing.simulation.operator import Operator
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import DISTURBING, Fault
+
+FAILING = frozenset({Fault.LOST_ANSWER, Fault.SLOW, Fault.LOCKED, Fault.DISK_FULL, Fault.IO_ERROR})
+"""With what a store may fail to take a step back."""
 
 
 class Process:
@@ -40,7 +43,10 @@ class Process:
         self.only_operates = has_others and stage.world.random(f"mode of {name}").random() < 0.4
         self.has_operated = trio.Event()  # its operators have done all they wanted to
         self.is_at_work = False  # it has workers, and they are not being stopped
+        self._awaits = stage.world.random(f"waits of {name}").random() < 0.5
         self.waits_for: list[str] = []  # the runs that its operators wait for
+        self.stopped_at: float | None = None  # when its workers were cancelled
+        self._interrupting: str | None = None  # the lease under which an executor interrupts the program
 
     def __repr__(self) -> str:
         return f"<Process {self.name}>"
@@ -51,12 +57,14 @@ class Process:
         """Open, work, and end as the seed says; the last one works until it is cancelled."""
         CURRENT.set(self)
         try:
-            async with open_runtime(self.config) as rt:
+            async with trio.open_nursery() as outside, self._told_of_the_end(outside) as rt:
                 self.rt = rt
                 if self.is_dead:  # it died as it opened
                     crash(rt)
                     return
                 self.stage.script.set_up(rt, self.stage, self, is_last)
+                outside.start_soon(self._listen, rt)
+                outside.start_soon(self._wait_for_all, rt)
                 async with rt.events(buffer=1_000_000) as stream, trio.open_nursery() as nursery:
                     nursery.start_soon(self._hear, stream)
                     await self._work(rt, is_last=is_last)
@@ -66,8 +74,10 @@ class Process:
                     self.stage.history.tell(
                         "slots are taken although nothing runs", f"{self.name}: {running}"
                     )
+            self._look_back()
         except BaseException as error:
-            self._explain(error)
+            if not self._is_interrupt(error):
+                self._explain(error)
         finally:
             self.rt = None
             self.is_at_work = False
@@ -88,8 +98,9 @@ class Process:
                 self.is_at_work = True
             if mode in ("cycles", "both"):
                 nursery.start_soon(self._cycle, rt)
-            await self._until_the_end(rt, is_last=is_last)
+            await self._until_the_end(rt, is_last=is_last, has_cycles=mode in ("cycles", "both"))
             self.is_at_work = False
+            self.stopped_at = trio.current_time()
             nursery.cancel_scope.cancel()
 
     async def _operate(self, rt: Runtime) -> None:
@@ -104,7 +115,7 @@ class Process:
                 await rt.run_once()
             await trio.sleep(0.5)
 
-    async def _until_the_end(self, rt: Runtime, *, is_last: bool) -> None:
+    async def _until_the_end(self, rt: Runtime, *, is_last: bool, has_cycles: bool) -> None:
         if is_last:
             await trio.sleep_forever()
         restarts = self._faults.roll(Fault.RESTART).random() * self._world.duration
@@ -114,8 +125,61 @@ class Process:
             self.is_at_work = False
             self._faults.count(Fault.RESTART)
             if self.roll.random() < 0.5:
-                with trio.move_on_after(5 * self._world.lease):
+                with trio.move_on_after(5 * self._world.lease) as patience:
                     await rt.drain()
+                if not has_cycles and not self.is_dead:
+                    self._look_at_drained(went_on=patience.cancelled_caught)
+
+    def _look_at_drained(self, *, went_on: bool) -> None:
+        runs = any(execution.process is self for execution in self.stage.watch.executions.values())
+        if runs and not went_on:
+            self.stage.history.tell("a drain returned before what ran had ended", self.name)
+        if went_on and not runs and not self._world.faults & FAILING:
+            self.stage.history.tell("a drain goes on although nothing runs", self.name)
+
+    # How it ends.
+
+    @asynccontextmanager
+    async def _told_of_the_end(self, outside: trio.Nursery) -> AsyncGenerator[Runtime]:
+        """The runtime's block. Who uses it from outside of the block is told at once when that has ended."""
+        async with open_runtime(self.config) as rt:
+            yield rt
+        await trio.testing.wait_all_tasks_blocked()
+        if outside.child_tasks and not self._world.faults & {Fault.SLOW, Fault.FREEZE, Fault.BLOCK}:
+            names = [task.name for task in outside.child_tasks]
+            self.stage.history.tell("who waits outlives the runtime", f"{names}")
+        outside.cancel_scope.cancel()
+
+    async def _listen(self, rt: Runtime) -> None:
+        async with rt.events(buffer=1) as stream:
+            async for _ in stream:
+                pass
+
+    async def _wait_for_all(self, rt: Runtime) -> None:
+        """In some processes; in the others nobody may have asked for other processes' work."""
+        with suppress(RuntimeClosedError):
+            for run_id in self.stage.started_ids if self._awaits else ():
+                with suppress(RunNotFoundError):
+                    await rt.wait(run_id)
+
+    def _look_back(self) -> None:
+        """It has ended in order: its steps were given back, and an interrupt would have come out."""
+        if self.is_dead:
+            return
+        kept = [s.name for t, s in self.stage.oracle.running.items() if self.stage.oracle.owners[t] == self.name]
+        if kept and not self._world.faults & (FAILING | {Fault.FREEZE, Fault.BLOCK}):
+            self.stage.history.tell("a process that ended keeps its steps", f"{self.name}: {kept}")
+        if self._interrupting is not None:
+            self.stage.history.tell("an interrupt did not come to the program", self.name)
+
+    def interrupted_by(self, token: str) -> None:
+        """An executor of its is about to interrupt the program, which ends the process."""
+        self.is_at_work, self._interrupting = False, token
+
+    def _is_interrupt(self, error: BaseException) -> bool:
+        return self._interrupting is not None and any(
+            isinstance(leaf, SystemExit) for leaf in leaves_of(error)
+        )
 
     def _explain(self, error: BaseException) -> None:
         """What may end a process: its death, a store it could not open, the end of the simulation."""
@@ -159,13 +223,14 @@ class Process:
 
     def told_later(self, changes: Sequence[Changes]) -> None:
         """A commit of its has changed this: its events are to tell so, in this order."""
-        self._to_tell.extend(told for change in changes for move in change.steps for told in _events_of(move))
+        self._to_tell.extend(told for change in changes for told in _events_of(change))
 
     async def _hear(self, stream: trio.abc.ReceiveChannel[Event]) -> None:
         async for event in stream:
-            if event.step_id is None:
+            if event.run_id is None:
                 continue
-            told: Told = (event.kind, event.run_id, event.step_id, event.attempt)
+            status = None if event.status is None else event.status.value
+            told: Told = (event.kind, event.run_id, event.step_id, event.attempt, status)
             expected = self._to_tell[self.heard] if self.heard < len(self._to_tell) else None
             self.heard += 1
             if told != expected:
@@ -187,7 +252,21 @@ _KINDS: dict[Any, str] = {
 }
 
 
-def _events_of(move: StepMove) -> list[Told]:
+def _events_of(changes: Changes) -> list[Told]:
+    """The ends of runs are told last."""
+    runs: dict[bool, list[Told]] = {False: [], True: []}
+    for run in changes.runs:
+        kind = "run_created" if run.created else "run_updated"
+        runs[run.status.is_final].append((kind, run.run_id, None, None, run.status.value))
+    steps = [told for move in changes.steps for told in _of_step(move)]
+    return [*runs[False], *steps, *runs[True]]
+
+
+def _of_step(move: StepMove) -> list[Told]:
     kinds = ["lease_lost"] if move.outcome is AttemptOutcome.LEASE_LOST else []
     kind = _KINDS.get(move.status) or _KINDS.get(move.outcome)
-    return [(kind, move.run_id, move.step_id, move.attempt) for kind in [*kinds, kind] if kind is not None]
+    return [
+        (kind, move.run_id, move.step_id, move.attempt, move.status.value)
+        for kind in [*kinds, kind]
+        if kind is not None
+    ]

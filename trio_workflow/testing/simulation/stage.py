@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 import outcome
 import trio
 
+from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.clock import VIRTUAL_EPOCH
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
 from trio_workflow.model.policy import QueueConfig
@@ -62,6 +63,8 @@ class Stage:
         self._commits = 0
         self._thaws: dict[Actor, float] = {}
         self._frozen = trio.Event()  # somebody was frozen
+        self.last_context: StepContext | None = None  # of the executor that started last
+        self.oracle.still_holds = self.watch.still_holds
 
     # What the engine tells.
 
@@ -179,6 +182,8 @@ class Stage:
             if self.oracle.touched != touched or fact.refusal is not None:
                 self.history.note(f"{process.name} {_line(fact)}")
             self.rates.take(fact)
+            if fact.verb == "renew" and fact.refusal is None:
+                self.watch.renewed(fact.asked["renewals"], fact.answer)
             if fact.verb == "complete" and fact.refusal is None:
                 self.watch.stored(fact.asked["completions"])
         process.told_later(tx.changes)

@@ -1,4 +1,7 @@
-"""Executors that do what the seed says: work, emit, write, fail, hang, shield themselves, block."""
+"""Executors that do what the seed says: work, emit, write, fail, hang, shield themselves, block.
+
+They tell the watch what they made and how they end, so that it knows what their attempts must hand in.
+"""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -6,12 +9,15 @@ from contextlib import suppress
 from typing import Any
 
 import trio
+from trio.testing import MockClock
 
 from trio_workflow.authoring.executor import Executor, executor
 from trio_workflow.authoring.options import optional
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.errors import Permanent, Retryable
 from trio_workflow.testing.simulation.actor import Actor
+from trio_workflow.testing.simulation.sights import look_at_context, look_at_dependencies
+from trio_workflow.testing.simulation.products import Made
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.workload import step_options
 from trio_workflow.testing.simulation.world import OF_STUBS, Feature
@@ -36,16 +42,24 @@ class Stub:
     def __init__(self, step: StepContext, roll: random.Random, stage: Stage, process: Actor) -> None:
         self._step, self._roll, self._stage, self._process = step, roll, stage, process
         self._world = stage.world
+        self._records = self._artifacts = self._emitted = 0  # so many it made
+        # A stream of its own: what is looked at leaves what is done where it was.
+        self._aside = stage.world.random(f"aside {step.idempotency_key}/{step.attempt}")
 
     async def run(self) -> None:
+        look_at_context(self._stage, self._step)
+        if self._aside.random() < 0.3:
+            await self._uncancelled(look_at_dependencies(self._stage, self._step))
         for feature, use in self._uses().items():
             if self._world.has(feature) and self._roll.random() < 0.4:
                 await use()
         await self._misbehave()
         if self._roll.random() < 0.5:
             await trio.sleep(self._roll.random() * self._world.lease * self._roll.choice((0.1, 1.0)))
-        self._step.result({"token": self._step.lease.token})
-        self._stage.watch.has_finished(self._step.lease.token)
+        token = self._step.lease.token
+        self._step.result({"token": token})
+        made = Made(f'{{"token":"{token}"}}', self._records, self._artifacts, self._emitted)
+        self._stage.watch.has_finished(token, made)
 
     def _uses(self) -> dict[Feature, Callable[[], Awaitable[None]]]:
         return {
@@ -58,17 +72,21 @@ class Stub:
 
     async def _record(self) -> None:
         self._step.record("rows", self._step.id, {"attempt": self._step.attempt})
+        self._records += 1
 
     async def _inline(self) -> None:
         self._step.artifact("note.txt", "text/plain", self._step.lease.token.encode())
+        self._artifacts += 1
 
     async def _external(self) -> None:
         body = self._step.lease.token.encode()
         await self._uncancelled(self._step.store_artifact("bytes.bin", "application/x-bytes", body))
+        self._artifacts += 1
 
     async def _save(self) -> None:
         await self._uncancelled(self._step.save(self._step.attempt))
         self._step.progress(self._step.attempt)
+        self._stage.watch.told_progress(self._step.lease.token)
 
     async def _uncancelled(self, call: Awaitable[object]) -> None:
         """A call to a store that is slow is waited for, cancelled or not."""
@@ -83,7 +101,9 @@ class Stub:
         for _ in range(self._roll.randint(1, 2)):
             on = self._roll.choice(((), (self._step.id,), optional(self._step.id), ("s0",)))
             options = step_options(self._world, self._roll)
-            self._step.emit(depends_on=on, metadata={"generation": str(generation + 1)}, **options)
+            metadata = {"generation": str(generation + 1)}
+            self._step.emit("", self._step.id, depends_on=on, metadata=metadata, **options)
+            self._emitted += 1
 
     async def _misbehave(self) -> None:
         faults = [fault for fault in sorted(OF_STUBS) if self._world.has(fault)]
@@ -95,9 +115,19 @@ class Stub:
 
     async def _fail(self) -> None:
         await trio.sleep(self._roll.choice((0.0, 0.5)))
+        if self._aside.random() < 0.1:
+            self._process.interrupted_by(self._step.lease.token)
+            raise SystemExit("an executor asks the program to end")
         if self._roll.random() < 0.6:
-            raise Retryable("flaky", delay=self._roll.choice((None, 0.0, 1.0)))
-        raise Permanent("broken") if self._roll.random() < 0.5 else ValueError("wrong")
+            delay = self._roll.choice((None, 0.0, 1.0))
+            self._raises("flaky", True, delay)
+            raise Retryable("flaky", delay=delay)
+        is_broken = self._roll.random() < 0.5
+        self._raises("broken" if is_broken else "executor_error")
+        raise Permanent("broken") if is_broken else ValueError("wrong")
+
+    def _raises(self, code: str, retryable: bool = False, delay: float | None = None) -> None:
+        self._stage.watch.raises(self._step.lease.token, (code, retryable, delay))
 
     async def _hang(self) -> None:
         await trio.sleep(self._world.lease * 3)
@@ -110,11 +140,20 @@ class Stub:
             await trio.sleep(self._roll.random() * self._world.lease * 2)
 
     async def _block(self) -> None:
-        self._process.freeze_for(self._roll.random() * self._world.lease * 2)
+        seconds = self._roll.random() * self._world.lease * 2
+        if self._world.processes == 1 and self._aside.random() < 0.5:
+            self._stage.watch.blocks(self._process)
+            clock = trio.lowlevel.current_clock()
+            assert isinstance(clock, MockClock)
+            clock.jump(seconds)  # nobody else gets a turn meanwhile
+            return
+        self._process.freeze_for(seconds)
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def _misfit(self) -> None:
         if self._roll.random() < 0.5:
             self._step.emit(self._step.id, kind="work")
+            self._emitted += 1
         else:
+            self._raises("invalid_output")
             self._step.record("rows", "lone", "\ud800")

@@ -22,7 +22,7 @@ def make_package(world: World) -> Package:
             needed = roll.sample(ids, min(len(ids), roll.choice((0, 1, 2, 2))))
             loose = world.has(Feature.OPTIONAL) and roll.random() < 0.5
             on = optional(*needed) if loose else require(*needed)
-            handle = run.step(f"s{index}", depends_on=on, **step_options(world, roll))
+            handle = run.step(f"s{index}", [run.id, index], depends_on=on, **step_options(world, roll))
             ids.append(handle.id)
 
     return package

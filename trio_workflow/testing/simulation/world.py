@@ -61,6 +61,25 @@ class Feature(StrEnum):
     RARE_KIND = "rare_kind"
 
 
+LOSING = frozenset(
+    {
+        Fault.CRASH_BEFORE,
+        Fault.CRASH_INSIDE,
+        Fault.CRASH_AFTER,
+        Fault.CRASH_BETWEEN,
+        Fault.CRASH_BYTES,
+        Fault.LOST_ANSWER,
+        Fault.SLOW,
+        Fault.LOCKED,
+        Fault.DISK_FULL,
+        Fault.FREEZE,
+        Fault.CLOCK_FORWARD,
+        Fault.CLOCK_BACK,
+        Fault.BLOCK,
+    }
+)
+"""What may cost a process a lease that it keeps as it should."""
+
 OF_STUBS = frozenset({Fault.FAIL, Fault.HANG, Fault.SWALLOW, Fault.BLOCK, Fault.MISFIT})
 """What only executors of the simulation's own do."""
 
@@ -101,6 +120,12 @@ class World:
         return self.processes == 1 and not self.faults & DISTURBING
 
 
+    @property
+    def is_mild(self) -> bool:
+        """No lease is to be lost in it, and every one to be renewed in time."""
+        return not self.faults & (LOSING | {Fault.IO_ERROR})
+
+
 DISTURBING = frozenset(Fault) - {Fault.FAIL, Fault.CANCEL_RUN, Fault.RETRY, Fault.MISFIT, Fault.DELETE}
 
 
@@ -112,6 +137,8 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
     on = _some(roll, tuple(Fault), roll.choice((0.1, 0.25, 0.5)))
     if is_calm:
         processes, on = 1, on - DISTURBING
+    elif random.Random(f"{seed}/mild").random() < 0.25:
+        on = on - LOSING | {Fault.HANG}
     lease = roll.choice((3.0, 6.0, 12.0))
     return World(
         seed=seed,
