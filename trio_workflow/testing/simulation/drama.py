@@ -16,6 +16,7 @@ from trio.testing import MockClock
 
 from trio_workflow.artifacts import FileArtifactStore
 from trio_workflow.clock import use_clock
+from trio_workflow.model.policy import QueueConfig
 from trio_workflow.points import POINTS
 from trio_workflow.runtime.config import Config
 from trio_workflow.store import SQLiteStore
@@ -231,7 +232,7 @@ class _Drama:
                 self._stage.history.tell("a lease that ran out is not taken back", step.name)
 
     def _config(self, worker_id: str, max_workers: int) -> Config:
-        world = self._world
+        world, is_last = self._world, worker_id == "last"
         artifacts = FileArtifactStore(self._folder / "artifacts") if world.has(Feature.EXTERNAL) else None
         return Config(
             store=SQLiteStore(self._folder / "engine.db", synchronous="OFF"),
@@ -240,10 +241,26 @@ class _Drama:
             max_workers=max_workers,
             poll_interval=world.poll,
             lease_duration=world.lease,
-            queues=world.queues,
+            queues=world.queues if is_last else self._queues_of(worker_id),
+            keep_finished=None if is_last else self._age(worker_id),
             max_lost_leases=world.max_lost,
             shutdown_grace=world.grace,
         )
+
+    def _queues_of(self, place: str) -> dict[str, QueueConfig]:
+        """In some worlds each process has other limits than the one before."""
+        roll = self._world.random(f"queues of {place}")
+        if self._world.random("queues").random() < 0.7:
+            return dict(self._world.queues)
+        return {
+            queue: attrs.evolve(config, max_workers=max(1, config.max_workers + roll.choice((-1, 0, 1))))
+            for queue, config in self._world.queues.items()
+        }
+
+    def _age(self, place: str) -> float | None:
+        """Where runs are deleted, some processes do so by themselves. Seconds."""
+        roll = self._world.random(f"age of {place}")
+        return roll.choice((None, 1.0, 5.0)) if self._world.has(Fault.DELETE) else None
 
     async def _disturb(self) -> None:
         """From outside: processes are killed and frozen, and their clocks are set."""

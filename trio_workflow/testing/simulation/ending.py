@@ -7,6 +7,7 @@ import trio
 from trio_workflow.model.status import AttemptOutcome
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.simulation.expected import SUCCEEDED, ExpectedStep, all_steps
+from trio_workflow.testing.simulation.listing import differences_for_users
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import LOSING
 
@@ -22,6 +23,9 @@ async def look_at_the_end(stage: Stage, rt: Runtime) -> None:
     for queue in await rt.queues():
         if queue.running or queue.ready:
             tell("a queue counts steps although all have ended", f"{queue}")
+    for run in stage.oracle.runs.values():
+        for seen in await differences_for_users(rt, run):
+            tell("a user does not see what is stored", seen)
     for step in all_steps(stage.oracle.runs.values()):
         if AttemptOutcome.LEASE_LOST in step.ends and not stage.world.faults & LOSING:
             tell("a lease was lost although nothing disturbed it", step.name)

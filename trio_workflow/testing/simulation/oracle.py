@@ -58,6 +58,7 @@ class Oracle:
         self.deleted: set[str] = set()
         self.deleted_steps = 0
         self.queues: dict[str, QueueConfig] = {}
+        self.highest: Counter[str] = Counter()  # the most that a queue ever was allowed
         self.owners: dict[str, str] = {}  # every token ever leased -> the process
         self.confirmed: dict[str, float] = {}  # token -> when its lease was last written, on the run's clock
         self.enders: dict[str, str] = {}  # every token that no longer holds -> the process that ended it
@@ -275,6 +276,8 @@ class Oracle:
 
     def _configure_queues(self, fact: Fact, answer: object, queues: Mapping[str, QueueConfig]) -> None:
         self.queues.update(queues)
+        for queue, config in queues.items():
+            self.highest[queue] = max(self.highest[queue], config.max_workers)
 
     def _step(self, run_id: str, step_id: str) -> ExpectedStep | None:
         run = self.runs.get(run_id)

@@ -63,6 +63,8 @@ class Process:
                     crash(rt)
                     return
                 self.stage.script.set_up(rt, self.stage, self, is_last)
+                if self.config.keep_finished is not None:
+                    self.stage.oracle.prunes.setdefault(self.name, set()).add(self.config.keep_finished)
                 outside.start_soon(self._listen, rt)
                 outside.start_soon(self._wait_for_all, rt)
                 async with rt.events(buffer=1_000_000) as stream, trio.open_nursery() as nursery:

@@ -75,8 +75,8 @@ class Watch:
         mine = [e for e in self.executions.values() if e.process is process]
         if len(mine) > process.config.max_workers:
             self._history.tell("a process ran more than max_workers", f"{process.name}: {len(mine)}")
-        limit = self._oracle.queues.get(step.queue)
-        if limit is not None and sum(e.queue == step.queue for e in mine) > limit.max_workers:
+        limit = self._oracle.highest.get(step.queue)  # one that was lowered stops nobody who runs
+        if limit is not None and sum(e.queue == step.queue for e in mine) > limit:
             self._history.tell("a process ran more than a queue's limit", f"{process.name}: {step.queue}")
 
     def stored(self, completions: Iterable[Completion]) -> None:
@@ -97,7 +97,7 @@ class Watch:
             self._history.count("overlap", "cooperative" if other.is_cooperative else "uncooperative")
             if other.token in self._oracle.enders and other.token not in self._oracle.expired:
                 continue  # its run was canceled, and a new one has its id
-            if self._is_watched(other) and not other.process.is_dead and not self._world.faults & CLOCKS:
+            if self.is_watched(other) and not other.process.is_dead and not self._world.faults & CLOCKS:
                 self._history.tell(
                     "two attempts of a step ran at once", f"{name} on {other.process.name}, {process.name}"
                 )
@@ -113,7 +113,7 @@ class Watch:
         if isinstance(ended.outcome, Success):
             self._successes[holding.token] = True
             self._succeeds(execution, holding)
-        if not self._is_watched(execution):
+        if not self.is_watched(execution):
             return
         self._ends_in_time(execution, holding)
         self._is_stopped_in_time(execution, holding)
@@ -173,7 +173,8 @@ class Watch:
         if trio.current_time() - max(execution.started_at + timeout, execution.free_since) > GRAIN:
             self._history.tell("an executor ran past its timeout", execution.step)
 
-    def _is_watched(self, execution: Execution) -> bool:
+    def is_watched(self, execution: Execution) -> bool:
+        """Whether it ends at once when it is cancelled."""
         return execution.is_cooperative and not execution.is_in_call and self.knows_executors
 
     def has_finished(self, token: str, made: Made) -> None:
