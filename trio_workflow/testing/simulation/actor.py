@@ -15,7 +15,8 @@ Told = tuple[str, str | None, str | None, int | None, str | None]
 class Actor(Protocol):
     """skew: seconds that its wall clock is ahead. is_at_work: it has workers, and they are not being stopped.
     only_operates: it never has any.
-    waits_for: the runs that its operators wait for. stopped_at: when its workers were cancelled. unheard: what its events have not told yet."""
+    waits_for: the runs that its operators wait for. stopped_at: when its workers were cancelled. serves: the
+    queues that its workers may look at, None for all. unheard: what its events have not told yet."""
 
     name: str
     config: Config
@@ -26,6 +27,7 @@ class Actor(Protocol):
     only_operates: bool
     waits_for: list[str]
     stopped_at: float | None
+    serves: frozenset[str] | None
 
     @property
     def unheard(self) -> list[Told]: ...

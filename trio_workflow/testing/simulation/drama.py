@@ -20,7 +20,7 @@ from trio_workflow.model.policy import QueueConfig
 from trio_workflow.points import POINTS
 from trio_workflow.runtime.config import Config
 from trio_workflow.store import SQLiteStore
-from trio_workflow.store.sqlite import log_checkpoint
+from trio_workflow.store.sqlite import committer, log_checkpoint
 from trio_workflow.testing.determinism import seeded
 from trio_workflow.testing.simulation.actor import CURRENT
 from trio_workflow.testing.simulation.ending import look_at_the_end
@@ -120,12 +120,14 @@ def _empty_store() -> bytes:
 
 @contextmanager
 def _short_logs() -> Generator[None]:
-    """Write-ahead logs are copied into the file as often as in a store that does much more."""
-    before, log_checkpoint.LOG_CHANGES = log_checkpoint.LOG_CHANGES, 100
+    """Write-ahead logs are copied into the file as often as in a store that does much more, and who waits for
+    the write lock loses patience as if that had been held for long."""
+    before = log_checkpoint.LOG_CHANGES, committer.STUCK_AFTER
+    log_checkpoint.LOG_CHANGES, committer.STUCK_AFTER = 100, 6
     try:
         yield
     finally:
-        log_checkpoint.LOG_CHANGES = before
+        log_checkpoint.LOG_CHANGES, committer.STUCK_AFTER = before
 
 
 class _NoClock:

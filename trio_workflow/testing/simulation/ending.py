@@ -9,7 +9,6 @@ from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.simulation.expected import SUCCEEDED, ExpectedStep, all_steps
 from trio_workflow.testing.simulation.listing import differences_for_users
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.world import LOSING
 
 
 async def look_at_the_end(stage: Stage, rt: Runtime) -> None:
@@ -27,7 +26,7 @@ async def look_at_the_end(stage: Stage, rt: Runtime) -> None:
         for seen in await differences_for_users(rt, run):
             tell("a user does not see what is stored", seen)
     for step in all_steps(stage.oracle.runs.values()):
-        if AttemptOutcome.LEASE_LOST in step.ends and not stage.world.faults & LOSING:
+        if AttemptOutcome.LEASE_LOST in step.ends and stage.world.keeps_leases:
             tell("a lease was lost although nothing disturbed it", step.name)
         if step.status is SUCCEEDED:
             await _look_at_artifacts(stage, rt, step)

@@ -66,6 +66,7 @@ class Oracle:
         self.known_gone: dict[str, float] = {}  # token -> when its process was told, or did it itself
         self.distrusted: dict[str, float] = {}  # process -> until when it must take back no lease
         self.cancels: set[tuple[str, str]] = set()  # processes, with the runs that they canceled
+        self.ended: Counter[tuple[str, str]] = Counter()  # by process, and the word of CycleResult
         self.touched: set[str] = set()
         self.still_holds: Callable[[str, str], bool] = lambda process, token: False
         self.prunes: dict[str, set[float]] = {}  # process -> ages in seconds that it was asked to prune from
@@ -133,6 +134,7 @@ class Oracle:
         for token, (step, done) in accepted.items():
             self.touched.add(step.run.id)
             self._end(step, done.outcome, children.get(token), fact.now)
+            self.ended[fact.process, _word(step)] += 1
             if answer.ended.get(token) is not step.ends[-1]:
                 self._tell("an attempt ended otherwise than it was told", f"{step.name} {answer.ended}")
 
@@ -282,3 +284,9 @@ class Oracle:
     def _step(self, run_id: str, step_id: str) -> ExpectedStep | None:
         run = self.runs.get(run_id)
         return None if run is None else run.steps.get(step_id)
+
+
+def _word(step: ExpectedStep) -> str:
+    if step.ends[-1] in (AttemptOutcome.SUCCEEDED, AttemptOutcome.RELEASED):
+        return step.ends[-1].value
+    return "failed" if step.status is FAILED else "retried"

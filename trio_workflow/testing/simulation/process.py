@@ -1,7 +1,9 @@
 """A process of a simulation: one runtime from its opening to its end, be that orderly or not."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import trio
@@ -14,12 +16,13 @@ from trio_workflow.runtime.config import Config
 from trio_workflow.runtime.failures import leaves_of
 from trio_workflow.runtime.opening import open_runtime
 from trio_workflow.runtime.runtime import Runtime
+from trio_workflow.runtime.workers import CycleResult
 from trio_workflow.testing.crashing import crash
 from trio_workflow.testing.simulation.actor import CURRENT, Told
 from trio_workflow.testing.simulation.faults import gone
 from trio_workflow.testing.simulation.operator import Operator
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.world import DISTURBING, Fault
+from trio_workflow.testing.simulation.world import DISTURBING, QUEUES, QUIET, Fault
 
 FAILING = frozenset({Fault.LOST_ANSWER, Fault.SLOW, Fault.LOCKED, Fault.DISK_FULL, Fault.IO_ERROR})
 """With what a store may fail to take a step back."""
@@ -44,6 +47,9 @@ class Process:
         self.has_operated = trio.Event()  # its operators have done all they wanted to
         self.is_at_work = False  # it has workers, and they are not being stopped
         self._awaits = stage.world.random(f"waits of {name}").random() < 0.5
+        self._aside = stage.world.random(f"aside {name}")
+        self._is_drained = False
+        self.serves: frozenset[str] | None = None
         self.waits_for: list[str] = []  # the runs that its operators wait for
         self.stopped_at: float | None = None  # when its workers were cancelled
         self._interrupting: str | None = None  # the lease under which an executor interrupts the program
@@ -96,11 +102,16 @@ class Process:
             if self.only_operates and not is_last:
                 mode = "operators"
             if mode in ("workers", "both"):
-                await nursery.start(rt.start_workers)
+                if mode == "workers" and not is_last:
+                    self.serves = self._some_queues()
+                await nursery.start(partial(rt.start_workers, queues=self.serves))
                 self.is_at_work = True
             if mode in ("cycles", "both"):
-                nursery.start_soon(self._cycle, rt)
+                nursery.start_soon(partial(self._cycle, rt, is_alone=mode == "cycles"))
             await self._until_the_end(rt, is_last=is_last, has_cycles=mode in ("cycles", "both"))
+            if mode == "workers" and self._aside.random() < 0.3 and self._is_drained:
+                await nursery.start(rt.start_workers)
+                await trio.sleep(self._world.lease * self._aside.random())
             self.is_at_work = False
             self.stopped_at = trio.current_time()
             nursery.cancel_scope.cancel()
@@ -111,11 +122,39 @@ class Process:
                 nursery.start_soon(Operator(self.stage, self, rt, number).operate)
         self.has_operated.set()
 
-    async def _cycle(self, rt: Runtime) -> None:
+    def _some_queues(self) -> frozenset[str] | None:
+        """Where nobody looks whether work waits, some workers look at some queues only."""
+        if not self._world.faults & DISTURBING - QUIET or self._aside.random() < 0.8:
+            return None
+        return frozenset(queue for queue in QUEUES if self._aside.random() < 0.7)
+
+    async def _cycle(self, rt: Runtime, *, is_alone: bool) -> None:
         while True:
             with suppress(StoreUnavailableError):
-                await rt.run_once()
+                if is_alone and self._aside.random() < 0.3:
+                    await rt.start_workers(max_cycles=self._aside.choice((1, 3)), poll_interval=0.5)
+                    result = None
+                else:
+                    before = self._ended()
+                    result = await rt.run_once()
+                if is_alone:
+                    self._look_at_cycle(None if result is None else (result, self._ended() - before))
             await trio.sleep(0.5)
+
+    def _ended(self) -> Counter[str]:
+        return Counter({word: n for (name, word), n in self.stage.oracle.ended.items() if name == self.name})
+
+    def _look_at_cycle(self, told: tuple[CycleResult, Counter[str]] | None) -> None:
+        if any(execution.process is self for execution in self.stage.watch.executions.values()):
+            self.stage.history.tell("a cycle returned before what it started had ended", self.name)
+        if told is None or self._world.has(Fault.LOST_ANSWER):
+            return
+        result, ended = told
+        words = Counter({word: getattr(result, word) for word in ("succeeded", "retried", "failed", "released")})
+        if +words != ended or result.processed != words.total() + result.canceled:
+            self.stage.history.tell("a cycle tells of other ends than there were", f"{result}, not {ended}")
+        if result.processed > self.config.max_workers:
+            self.stage.history.tell("a cycle started more than max_workers", f"{result}")
 
     async def _until_the_end(self, rt: Runtime, *, is_last: bool, has_cycles: bool) -> None:
         if is_last:
@@ -129,6 +168,7 @@ class Process:
             if self.roll.random() < 0.5:
                 with trio.move_on_after(5 * self._world.lease) as patience:
                     await rt.drain()
+                self._is_drained = not patience.cancelled_caught
                 if not has_cycles and not self.is_dead:
                     self._look_at_drained(went_on=patience.cancelled_caught)
 

@@ -9,16 +9,10 @@ from trio.testing import wait_all_tasks_blocked
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.expected import READY, RUNNING, ExpectedStep, all_steps
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.world import DISTURBING, Fault
+from trio_workflow.testing.simulation.world import DISTURBING, QUIET, Fault
 
 Late = tuple[str, str]
 """A check, and what it is about: broken if it lasts."""
-
-
-QUIET = frozenset(
-    {Fault.HANG, Fault.SWALLOW, Fault.RESTART, Fault.IMPATIENT, Fault.POISON, Fault.IO_ERROR}
-)
-"""What lets nobody wait, but for a store that now and then must be asked again."""
 
 
 async def watch_rests(stage: Stage, processes: Mapping[int, Actor]) -> None:

@@ -56,6 +56,8 @@ class Stub:
         await self._misbehave()
         if self._roll.random() < 0.5:
             await trio.sleep(self._roll.random() * self._world.lease * self._roll.choice((0.1, 1.0)))
+        if self._world.keeps_leases and self._aside.random() < 0.2:
+            await trio.sleep(self._world.lease * (0.5 + 2 * self._aside.random()))
         token = self._step.lease.token
         self._step.result({"token": token})
         made = Made(f'{{"token":"{token}"}}', self._records, self._artifacts, self._emitted)

@@ -65,6 +65,8 @@ class Watch:
             self._history.tell("an executor started without a lease of its process", name)
         if (process.name, step.run_id) in self.canceled and token in self._oracle.enders:
             self._history.tell("an executor started of a run that its process knew to be canceled", name)
+        if process.serves is not None and step.queue not in process.serves:
+            self._history.tell("workers started a step of a queue that is not theirs", f"{name}: {step.queue}")
         self._beside(process, name)
         self.executions[token] = Execution(
             process, name, step.queue, token, holding, not self._scheduler.is_frozen(process)
@@ -132,7 +134,7 @@ class Watch:
         is_due = holding.reason is None and took < timeout and holding.expires > now
         if execution.made and is_due and execution.is_own_master and not isinstance(outcome, Success):
             self._history.tell("an executor had finished and did not succeed", f"{execution.step}: {outcome}")
-        if self._world.is_mild and holding.is_kept:
+        if self._world.is_mild and holding.reason in (None, Reason.STOPPED):
             since = now - self._oracle.confirmed[holding.token]
             if since > self._world.lease / 3 + GRAIN:
                 self._history.tell("a lease was not renewed in time", f"{execution.step}: {since:.3f} s")

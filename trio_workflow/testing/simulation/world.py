@@ -122,11 +122,21 @@ class World:
 
     @property
     def is_mild(self) -> bool:
-        """No lease is to be lost in it, and every one to be renewed in time."""
-        return not self.faults & (LOSING | {Fault.IO_ERROR})
+        """Every lease is to be renewed in time."""
+        return self.keeps_leases and Fault.IO_ERROR not in self.faults
+
+    @property
+    def keeps_leases(self) -> bool:
+        """No lease is to be lost in it, though its renewal may fail once."""
+        return not self.faults & LOSING
 
 
 DISTURBING = frozenset(Fault) - {Fault.FAIL, Fault.CANCEL_RUN, Fault.RETRY, Fault.MISFIT, Fault.DELETE}
+
+QUIET = frozenset(
+    {Fault.HANG, Fault.SWALLOW, Fault.RESTART, Fault.IMPATIENT, Fault.POISON, Fault.IO_ERROR}
+)
+"""What lets nobody wait, but for a store that now and then must be asked again."""
 
 
 def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
@@ -138,7 +148,7 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
     if is_calm:
         processes, on = 1, on - DISTURBING
     elif random.Random(f"{seed}/mild").random() < 0.25:
-        on = on - LOSING | {Fault.HANG}
+        on = on - LOSING | _some(random.Random(f"{seed}/odd"), (Fault.HANG, Fault.SWALLOW, Fault.IO_ERROR), 0.4)
     lease = roll.choice((3.0, 6.0, 12.0))
     return World(
         seed=seed,
