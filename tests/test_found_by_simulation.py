@@ -10,9 +10,10 @@ from stories import define, one_step, opened
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_workflow import StepContext, executor
-from trio_workflow.errors import RuntimeClosedError, WorkflowError
+from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError, WorkflowError
 from trio_workflow.runtime.runtime import engine_of
 from trio_workflow.store.sqlite.committer import Committer
+from trio_workflow.store.sqlite.store import OpenSQLiteStore
 
 
 @executor("work")
@@ -77,3 +78,32 @@ async def test_news_that_were_asked_for_in_a_batch_that_was_taken_back_are_not_l
             nursery.start_soon(break_the_batch)
         assert answers == [True]
         assert await store.poll() is False
+
+
+async def test_progress_whose_renewal_failed_is_stored_with_the_next_one(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @executor("tell")
+    async def tell(step: StepContext) -> None:
+        step.progress(1)
+        await trio.sleep(20)
+
+    real = OpenSQLiteStore.renew
+    tries: list[float] = []
+
+    async def fail_once(store: OpenSQLiteStore, renewals: Any, lease: int) -> frozenset[str]:
+        tries.append(trio.current_time())
+        if len(tries) == 1:
+            raise StoreUnavailableError("the disk is full")
+        return await real(store, renewals, lease)
+
+    monkeypatch.setattr(OpenSQLiteStore, "renew", fail_once)
+    async with opened(tmp_path, lease_duration=12.0) as rt, trio.open_nursery() as nursery:
+        define(rt, tell, graph=one_step("tell"))
+        await rt.start_run("p", run_id="r")
+        await nursery.start(rt.start_workers)
+        await trio.sleep(10)
+        step = await rt.step("r", "s")
+        assert step is not None and step.progress is not None and step.progress.done == 1
+        nursery.cancel_scope.cancel()
+    assert len(tries) > 1

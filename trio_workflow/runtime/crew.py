@@ -108,6 +108,11 @@ class Crew:
         context = self._contexts.get(holding.token)
         return None if context is None else context.take_progress()
 
+    def put_back_progress(self, holding: Holding, progress: str) -> None:
+        context = self._contexts.get(holding.token)
+        if context is not None:
+            context.put_back_progress(progress)
+
     def unexpired(self) -> frozenset[str]:
         """Tokens of the leases that by this process's clock still hold."""
         now = trio.current_time()

@@ -27,7 +27,8 @@ class KeeperStatistics:
 
 
 class Keeper:
-    """in_hand: answers the holdings whose executors run."""
+    """in_hand: answers the holdings whose executors run. progress_of: what was told of one since it was last
+    asked; put_back: called with that if it could not be stored."""
 
     def __init__(
         self,
@@ -35,10 +36,11 @@ class Keeper:
         lease: float,
         in_hand: Callable[[], Collection[Holding]],
         progress_of: Callable[[Holding], str | None],
+        put_back: Callable[[Holding, str], None],
         statistics: KeeperStatistics,
     ) -> None:
         self._store, self._lease = store, lease
-        self._in_hand, self._progress_of = in_hand, progress_of
+        self._in_hand, self._progress_of, self._put_back = in_hand, progress_of, put_back
         self._statistics = statistics
 
     async def renew_always(self) -> None:
@@ -61,6 +63,9 @@ class Keeper:
         except StoreUnavailableError as error:
             if renewals:
                 logger.warning("leases could not be renewed: %s", error)
+            for holding, renewal in zip(holdings, renewals, strict=True):
+                if renewal.progress is not None:
+                    self._put_back(holding, renewal.progress)
             return self._lease / 12
         for holding in holdings:
             if holding.token in live:

@@ -81,6 +81,7 @@ class Session:
             engine.config.lease_duration,
             self.crew.at_work,
             self.crew.progress_of,
+            self.crew.put_back_progress,
             engine.keeping,
         )
         engine.hub.join(self)
