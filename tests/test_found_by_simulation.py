@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_workflow import StepContext, executor
 from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError, WorkflowError
+from trio_workflow.runtime import workers
 from trio_workflow.runtime.runtime import engine_of
 from trio_workflow.store.sqlite.committer import Committer
 from trio_workflow.store.sqlite.store import OpenSQLiteStore
@@ -107,3 +108,19 @@ async def test_progress_whose_renewal_failed_is_stored_with_the_next_one(
         assert step is not None and step.progress is not None and step.progress.done == 1
         nursery.cancel_scope.cancel()
     assert len(tries) > 1
+
+
+async def test_workers_may_start_again_after_a_drain_though_runs_were_being_removed(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def remove_slowly(engine: object, older_than: float) -> int:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+        return 0
+
+    monkeypatch.setattr(workers, "prune", remove_slowly)
+    async with opened(tmp_path, keep_finished=60.0) as rt, trio.open_nursery() as nursery:
+        for _ in range(3):
+            await nursery.start(rt.start_workers)
+            await trio.sleep(0.1)
+            await rt.drain()

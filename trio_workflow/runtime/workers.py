@@ -43,7 +43,7 @@ class Workers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._session: Session | None = None
-        self._is_started = False
+        self._has_ended: trio.Event | None = None  # of the session that goes on, and of all it started
 
     async def run(
         self,
@@ -52,7 +52,7 @@ class Workers:
         max_cycles: int | None,
         task_status: trio.TaskStatus[None],
     ) -> None:
-        if self._is_started:
+        if self._has_ended is not None:
             raise WorkflowError("start_workers is already running in this runtime: drain it first")
         chosen = _queue_names(queues)
         interval = self._engine.config.poll_interval
@@ -60,13 +60,13 @@ class Workers:
             interval = seconds("start_workers poll_interval", poll_interval)
         if max_cycles is not None and max_cycles < 1:
             raise ConfigError(f"start_workers max_cycles must be a whole number >= 1, not {max_cycles!r}")
-        self._is_started = True
+        self._has_ended = trio.Event()
         try:
             with self._engine.hears_of_others(interval):
                 await self._run(chosen, interval, max_cycles, task_status)
         finally:
-            self._is_started = False
-            self._session = None
+            self._has_ended.set()
+            self._has_ended = self._session = None
 
     async def _run(
         self,
@@ -98,11 +98,11 @@ class Workers:
         return _result(engine, session)
 
     async def drain(self) -> None:
-        """The session starts nothing new; returns when it is over."""
-        session = self._session
-        if session is not None:
+        """The session starts nothing new; returns when it is over, and another may be started."""
+        session, has_ended = self._session, self._has_ended
+        if session is not None and has_ended is not None:
             session.stop_accepting()
-            await session.is_over.wait()
+            await has_ended.wait()
         await trio.lowlevel.checkpoint()
 
 
