@@ -105,7 +105,9 @@ async def test_progress_whose_renewal_failed_is_stored_with_the_next_one(
         await nursery.start(rt.start_workers)
         await trio.sleep(10)
         step = await rt.step("r", "s")
-        assert step is not None and step.progress is not None and step.progress.done == 1
+        assert step is not None
+        assert step.progress is not None
+        assert step.progress.done == 1
         nursery.cancel_scope.cancel()
     assert len(tries) > 1
 

@@ -62,7 +62,7 @@ def play(world: World, make_script: Callable[[World], Script]) -> SeedReport:
     logger = logging.getLogger("trio_workflow")
     was_disabled, logger.disabled = logger.disabled, True
     try:
-        (folder / "engine.db").write_bytes(_empty_store())
+        stage.store.write_bytes(_empty_store())
         with seeded(world.seed, mark=0), scheduler.in_charge(), POINTS.watched_by(stage), _short_logs():
             trio.run(_Drama(stage, folder).play, clock=clock)
     except Exception as error:
@@ -220,7 +220,7 @@ class _Drama:
             elif last.rt is not None:
                 await look_at_the_end(self._stage, last.rt)
             nursery.cancel_scope.cancel()
-        with closing(sqlite3.connect(self._folder / "engine.db", isolation_level=None)) as conn:
+        with closing(sqlite3.connect(self._stage.store, isolation_level=None)) as conn:
             conn.row_factory = sqlite3.Row
             self._stage.compare_all(conn)
             for orphan in orphans(conn):
@@ -237,7 +237,7 @@ class _Drama:
         world, is_last = self._world, worker_id == "last"
         artifacts = FileArtifactStore(self._folder / "artifacts") if world.has(Feature.EXTERNAL) else None
         return Config(
-            store=SQLiteStore(self._folder / "engine.db", synchronous="OFF"),
+            store=SQLiteStore(self._stage.store, synchronous="OFF"),
             artifact_store=artifacts,
             worker_id=worker_id,
             max_workers=max_workers,

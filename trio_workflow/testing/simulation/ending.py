@@ -1,6 +1,7 @@
 """What must hold when everything has ended: asked through the public surface."""
 
 import hashlib
+import os
 
 import trio
 
@@ -9,6 +10,9 @@ from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.simulation.expected import SUCCEEDED, ExpectedStep, all_steps
 from trio_workflow.testing.simulation.listing import differences_for_users
 from trio_workflow.testing.simulation.stage import Stage
+
+MOST_BYTES = 2_500_000
+"""More than database and log ever have where that is copied back as often as it should be."""
 
 
 async def look_at_the_end(stage: Stage, rt: Runtime) -> None:
@@ -22,6 +26,9 @@ async def look_at_the_end(stage: Stage, rt: Runtime) -> None:
     for queue in await rt.queues():
         if queue.running or queue.ready:
             tell("a queue counts steps although all have ended", f"{queue}")
+    size = os.stat(stage.store).st_size + os.stat(f"{stage.store}-wal").st_size
+    if size > MOST_BYTES:
+        tell("the log is not copied into the file", f"{size} bytes")
     for run in stage.oracle.runs.values():
         for seen in await differences_for_users(rt, run):
             tell("a user does not see what is stored", seen)

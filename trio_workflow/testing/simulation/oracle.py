@@ -11,8 +11,8 @@ from trio_workflow.model.changes import ClaimAnswer, ClaimRequest, Renewal
 from trio_workflow.model.outcome import Completion, Failed, Failure, LeaseLost, Released, Success
 from trio_workflow.model.plan import RunSpec
 from trio_workflow.model.policy import QueueConfig
-from trio_workflow.model.times import micros
 from trio_workflow.model.status import AttemptOutcome, StepStatus
+from trio_workflow.model.times import micros
 from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.protocol import Completed, Created
 from trio_workflow.testing.simulation.claims import broken_limits

@@ -1,5 +1,6 @@
 """A process of a simulation: one runtime from its opening to its end, be that orderly or not."""
 
+import itertools
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -41,6 +42,7 @@ class Process:
         self._is_gone = False  # died in a transaction: of what it would still do nothing may come
         self._to_tell: list[Told] = []  # what its commits changed, as events should tell it
         self.heard = 0
+        self._heard: list[Event] = []
         # Where all is sound, some processes have no workers: what they start is the others' to find.
         has_others = self._world.processes > 1 and not self._world.faults & DISTURBING
         self.only_operates = has_others and stage.world.random(f"mode of {name}").random() < 0.4
@@ -75,6 +77,7 @@ class Process:
                 outside.start_soon(self._wait_for_all, rt)
                 async with rt.events(buffer=1_000_000) as stream, trio.open_nursery() as nursery:
                     nursery.start_soon(self._hear, stream)
+                    nursery.start_soon(self._hear_late, rt)
                     await self._work(rt, is_last=is_last)
                     nursery.cancel_scope.cancel()
                 running = rt.statistics().running
@@ -150,7 +153,9 @@ class Process:
         if told is None or self._world.has(Fault.LOST_ANSWER):
             return
         result, ended = told
-        words = Counter({word: getattr(result, word) for word in ("succeeded", "retried", "failed", "released")})
+        words = Counter(
+            {word: getattr(result, word) for word in ("succeeded", "retried", "failed", "released")}
+        )
         if +words != ended or result.processed != words.total() + result.canceled:
             self.stage.history.tell("a cycle tells of other ends than there were", f"{result}, not {ended}")
         if result.processed > self.config.max_workers:
@@ -208,7 +213,9 @@ class Process:
         """It has ended in order: its steps were given back, and an interrupt would have come out."""
         if self.is_dead:
             return
-        kept = [s.name for t, s in self.stage.oracle.running.items() if self.stage.oracle.owners[t] == self.name]
+        kept = [
+            s.name for t, s in self.stage.oracle.running.items() if self.stage.oracle.owners[t] == self.name
+        ]
         if kept and not self._world.faults & (FAILING | {Fault.FREEZE, Fault.BLOCK}):
             self.stage.history.tell("a process that ended keeps its steps", f"{self.name}: {kept}")
         if self._interrupting is not None:
@@ -269,6 +276,7 @@ class Process:
 
     async def _hear(self, stream: trio.abc.ReceiveChannel[Event]) -> None:
         async for event in stream:
+            self._heard.append(event)
             if event.run_id is None:
                 continue
             status = None if event.status is None else event.status.value
@@ -277,6 +285,23 @@ class Process:
             self.heard += 1
             if told != expected:
                 self.stage.history.tell("events are not what was committed", f"{told}, not {expected}")
+
+    async def _hear_late(self, rt: Runtime) -> None:
+        """What a slow reader loses are the oldest, and it is told how many."""
+        buffer, place = 2, 0  # in all that were told, of those that are to come
+        async with rt.events(buffer=buffer) as stream:
+            for taken in itertools.count():
+                before = len(self._heard)
+                try:
+                    event = await stream.receive()
+                except trio.EndOfChannel:
+                    return
+                await trio.sleep(0.3)  # the other reader has heard it by then
+                found = [i for i in range(place, len(self._heard)) if self._heard[i] is event]
+                if not found or found[0] < before - buffer or found[0] - taken > stream.dropped:
+                    about = f"{event} at {found} of {len(self._heard)} after {taken}, {stream.dropped} lost"
+                    self.stage.history.tell("a slow reader lost other events than it was told", about)
+                place = found[0] + 1 if found else place
 
     @property
     def unheard(self) -> list[Told]:

@@ -25,9 +25,7 @@ def disagreements(made: Made | None, raised: Raised | None, outcome: Outcome | N
     has not failed by itself."""
     match outcome:
         case Success():
-            handed_in = Made(
-                outcome.data, len(outcome.records), len(outcome.artifacts), len(outcome.emitted)
-            )
+            handed_in = Made(outcome.data, len(outcome.records), len(outcome.artifacts), len(outcome.emitted))
             if made is not None and handed_in != made:
                 yield f"it made {made} and {handed_in} was handed in"
             if raised is not None:
@@ -38,4 +36,3 @@ def disagreements(made: Made | None, raised: Raised | None, outcome: Outcome | N
                 yield f"it raised {raised or 'nothing'} and {told} was handed in"
         case _:
             pass
-

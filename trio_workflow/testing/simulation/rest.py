@@ -43,7 +43,12 @@ class _Rests:
             self._since.clear()
             return
         now = trio.current_time()
-        found = [*self._idle_steps(), *self._late_waits(processes), *self._late_cancels(), *_untold(processes)]
+        found = [
+            *self._idle_steps(),
+            *self._late_waits(processes),
+            *self._late_cancels(),
+            *_untold(processes),
+        ]
         self._since = {late: self._since.get(late, now) for late in found}
         for (check, about), since in self._since.items():
             if now - since >= self._tolerance:

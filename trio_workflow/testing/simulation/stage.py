@@ -50,6 +50,7 @@ class Stage:
     def __init__(self, world: World, script: "Script", scheduler: Scheduler, folder: Path) -> None:
         self.world, self.script, self.scheduler = world, script, scheduler
         self.history = History(str(folder))
+        self.store = folder / "engine.db"
         self.oracle = Oracle(self.history.tell)
         self.rates = Rates(self.oracle, world, self.history.tell)
         self.faults = Faults(world, self.history)

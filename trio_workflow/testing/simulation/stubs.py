@@ -15,9 +15,10 @@ from trio_workflow.authoring.executor import Executor, executor
 from trio_workflow.authoring.options import optional
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.errors import Permanent, Retryable
+from trio_workflow.model.payload import dumps
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.sights import look_at_context, look_at_dependencies
 from trio_workflow.testing.simulation.products import Made
+from trio_workflow.testing.simulation.sights import look_at_context, look_at_dependencies
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.workload import step_options
 from trio_workflow.testing.simulation.world import OF_STUBS, Feature
@@ -29,9 +30,9 @@ def make_stub(kind: str, stage: Stage, process: Actor) -> Executor[[StepContext]
     """An executor for that process; what it does depends on the seed, the step and the attempt."""
 
     @executor(kind)
-    async def stub(step: StepContext) -> None:
+    async def stub(step: StepContext) -> object:
         roll = stage.world.random(f"{step.idempotency_key}/{step.attempt}")
-        await Stub(step, roll, stage, process).run()
+        return await Stub(step, roll, stage, process).run()
 
     return stub
 
@@ -46,8 +47,10 @@ class Stub:
         # A stream of its own: what is looked at leaves what is done where it was.
         self._aside = stage.world.random(f"aside {step.idempotency_key}/{step.attempt}")
 
-    async def run(self) -> None:
+    async def run(self) -> object:
+        """Answers the result, or None if it was set."""
         look_at_context(self._stage, self._step)
+        self._step.result("what counts is told last")
         if self._aside.random() < 0.3:
             await self._uncancelled(look_at_dependencies(self._stage, self._step))
         for feature, use in self._uses().items():
@@ -57,11 +60,16 @@ class Stub:
         if self._roll.random() < 0.5:
             await trio.sleep(self._roll.random() * self._world.lease * self._roll.choice((0.1, 1.0)))
         if self._world.keeps_leases and self._aside.random() < 0.2:
+            self._tell_progress()
             await trio.sleep(self._world.lease * (0.5 + 2 * self._aside.random()))
         token = self._step.lease.token
-        self._step.result({"token": token})
-        made = Made(f'{{"token":"{token}"}}', self._records, self._artifacts, self._emitted)
+        result = {"token": token}
+        made = Made(dumps(result), self._records, self._artifacts, self._emitted)
         self._stage.watch.has_finished(token, made)
+        if self._aside.random() < 0.5:
+            return result
+        self._step.result(result)
+        return None
 
     def _uses(self) -> dict[Feature, Callable[[], Awaitable[None]]]:
         return {
@@ -87,6 +95,9 @@ class Stub:
 
     async def _save(self) -> None:
         await self._uncancelled(self._step.save(self._step.attempt))
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
         self._step.progress(self._step.attempt)
         self._stage.watch.told_progress(self._step.lease.token)
 

@@ -66,7 +66,9 @@ class Watch:
         if (process.name, step.run_id) in self.canceled and token in self._oracle.enders:
             self._history.tell("an executor started of a run that its process knew to be canceled", name)
         if process.serves is not None and step.queue not in process.serves:
-            self._history.tell("workers started a step of a queue that is not theirs", f"{name}: {step.queue}")
+            self._history.tell(
+                "workers started a step of a queue that is not theirs", f"{name}: {step.queue}"
+            )
         self._beside(process, name)
         self.executions[token] = Execution(
             process, name, step.queue, token, holding, not self._scheduler.is_frozen(process)

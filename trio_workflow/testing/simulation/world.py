@@ -119,7 +119,6 @@ class World:
         """One process, whose clock and store are sound: nothing in it may wait without need."""
         return self.processes == 1 and not self.faults & DISTURBING
 
-
     @property
     def is_mild(self) -> bool:
         """Every lease is to be renewed in time."""
@@ -133,9 +132,7 @@ class World:
 
 DISTURBING = frozenset(Fault) - {Fault.FAIL, Fault.CANCEL_RUN, Fault.RETRY, Fault.MISFIT, Fault.DELETE}
 
-QUIET = frozenset(
-    {Fault.HANG, Fault.SWALLOW, Fault.RESTART, Fault.IMPATIENT, Fault.POISON, Fault.IO_ERROR}
-)
+QUIET = frozenset({Fault.HANG, Fault.SWALLOW, Fault.RESTART, Fault.IMPATIENT, Fault.POISON, Fault.IO_ERROR})
 """What lets nobody wait, but for a store that now and then must be asked again."""
 
 
@@ -148,7 +145,9 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
     if is_calm:
         processes, on = 1, on - DISTURBING
     elif random.Random(f"{seed}/mild").random() < 0.25:
-        on = on - LOSING | _some(random.Random(f"{seed}/odd"), (Fault.HANG, Fault.SWALLOW, Fault.IO_ERROR), 0.4)
+        on = on - LOSING | _some(
+            random.Random(f"{seed}/odd"), (Fault.HANG, Fault.SWALLOW, Fault.IO_ERROR), 0.4
+        )
     lease = roll.choice((3.0, 6.0, 12.0))
     return World(
         seed=seed,
