@@ -1,32 +1,32 @@
 """A process of a simulation: one runtime from its opening to its end, be that orderly or not."""
 
-import itertools
-from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
 
 import trio
 
 from trio_workflow.errors import RunNotFoundError, RuntimeClosedError, StoreUnavailableError
-from trio_workflow.model.changes import Changes, StepMove
-from trio_workflow.model.event import Event
-from trio_workflow.model.status import AttemptOutcome, StepStatus
+from trio_workflow.model.changes import Changes
 from trio_workflow.runtime.config import Config
 from trio_workflow.runtime.failures import leaves_of
 from trio_workflow.runtime.opening import open_runtime
 from trio_workflow.runtime.runtime import Runtime
-from trio_workflow.runtime.workers import CycleResult
 from trio_workflow.testing.crashing import crash
 from trio_workflow.testing.simulation.actor import CURRENT, Told
+from trio_workflow.testing.simulation.ears import Ears
 from trio_workflow.testing.simulation.faults import gone
+from trio_workflow.testing.simulation.leaving import (
+    ends_of,
+    look_at_cycle,
+    look_at_drain,
+    look_at_rest,
+    look_at_slots,
+    look_back,
+)
 from trio_workflow.testing.simulation.operator import Operator
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import DISTURBING, QUEUES, QUIET, Fault
-
-FAILING = frozenset({Fault.LOST_ANSWER, Fault.SLOW, Fault.LOCKED, Fault.DISK_FULL, Fault.IO_ERROR})
-"""With what a store may fail to take a step back."""
 
 
 class Process:
@@ -40,9 +40,7 @@ class Process:
         self.rt: Runtime | None = None
         self.is_dead = False
         self._is_gone = False  # died in a transaction: of what it would still do nothing may come
-        self._to_tell: list[Told] = []  # what its commits changed, as events should tell it
-        self.heard = 0
-        self._heard: list[Event] = []
+        self.ears = Ears(name, stage.history.tell)
         # Where all is sound, some processes have no workers: what they start is the others' to find.
         has_others = self._world.processes > 1 and not self._world.faults & DISTURBING
         self.only_operates = has_others and stage.world.random(f"mode of {name}").random() < 0.4
@@ -76,16 +74,14 @@ class Process:
                 outside.start_soon(self._listen, rt)
                 outside.start_soon(self._wait_for_all, rt)
                 async with rt.events(buffer=1_000_000) as stream, trio.open_nursery() as nursery:
-                    nursery.start_soon(self._hear, stream)
-                    nursery.start_soon(self._hear_late, rt)
+                    nursery.start_soon(self.ears.hear, stream)
+                    nursery.start_soon(self.ears.hear_late, rt)
                     await self._work(rt, is_last=is_last)
                     nursery.cancel_scope.cancel()
-                running = rt.statistics().running
-                if running and not self.is_dead:
-                    self.stage.history.tell(
-                        "slots are taken although nothing runs", f"{self.name}: {running}"
-                    )
-            self._look_back()
+                look_at_slots(self.stage, self, rt)
+            look_back(self.stage, self)
+            if self._interrupting is not None and not self.is_dead:
+                self.stage.history.tell("an interrupt did not come to the program", self.name)
         except BaseException as error:
             if not self._is_interrupt(error):
                 self._explain(error)
@@ -136,30 +132,14 @@ class Process:
             with suppress(StoreUnavailableError):
                 if is_alone and self._aside.random() < 0.3:
                     await rt.start_workers(max_cycles=self._aside.choice((1, 3)), poll_interval=0.5)
-                    result = None
                 else:
-                    before = self._ended()
+                    before = ends_of(self.stage, self)
                     result = await rt.run_once()
+                    if is_alone:
+                        look_at_cycle(self.stage, self, result, ends_of(self.stage, self) - before)
                 if is_alone:
-                    self._look_at_cycle(None if result is None else (result, self._ended() - before))
+                    look_at_rest(self.stage, self, "a cycle")
             await trio.sleep(0.5)
-
-    def _ended(self) -> Counter[str]:
-        return Counter({word: n for (name, word), n in self.stage.oracle.ended.items() if name == self.name})
-
-    def _look_at_cycle(self, told: tuple[CycleResult, Counter[str]] | None) -> None:
-        if any(execution.process is self for execution in self.stage.watch.executions.values()):
-            self.stage.history.tell("a cycle returned before what it started had ended", self.name)
-        if told is None or self._world.has(Fault.LOST_ANSWER):
-            return
-        result, ended = told
-        words = Counter(
-            {word: getattr(result, word) for word in ("succeeded", "retried", "failed", "released")}
-        )
-        if +words != ended or result.processed != words.total() + result.canceled:
-            self.stage.history.tell("a cycle tells of other ends than there were", f"{result}, not {ended}")
-        if result.processed > self.config.max_workers:
-            self.stage.history.tell("a cycle started more than max_workers", f"{result}")
 
     async def _until_the_end(self, rt: Runtime, *, is_last: bool, has_cycles: bool) -> None:
         if is_last:
@@ -174,15 +154,8 @@ class Process:
                 with trio.move_on_after(5 * self._world.lease) as patience:
                     await rt.drain()
                 self._is_drained = not patience.cancelled_caught
-                if not has_cycles and not self.is_dead:
-                    self._look_at_drained(went_on=patience.cancelled_caught)
-
-    def _look_at_drained(self, *, went_on: bool) -> None:
-        runs = any(execution.process is self for execution in self.stage.watch.executions.values())
-        if runs and not went_on:
-            self.stage.history.tell("a drain returned before what ran had ended", self.name)
-        if went_on and not runs and not self._world.faults & FAILING:
-            self.stage.history.tell("a drain goes on although nothing runs", self.name)
+                if not has_cycles:
+                    look_at_drain(self.stage, self, went_on=patience.cancelled_caught)
 
     # How it ends.
 
@@ -208,18 +181,6 @@ class Process:
             for run_id in self.stage.started_ids if self._awaits else ():
                 with suppress(RunNotFoundError):
                     await rt.wait(run_id)
-
-    def _look_back(self) -> None:
-        """It has ended in order: its steps were given back, and an interrupt would have come out."""
-        if self.is_dead:
-            return
-        kept = [
-            s.name for t, s in self.stage.oracle.running.items() if self.stage.oracle.owners[t] == self.name
-        ]
-        if kept and not self._world.faults & (FAILING | {Fault.FREEZE, Fault.BLOCK}):
-            self.stage.history.tell("a process that ended keeps its steps", f"{self.name}: {kept}")
-        if self._interrupting is not None:
-            self.stage.history.tell("an interrupt did not come to the program", self.name)
 
     def interrupted_by(self, token: str) -> None:
         """An executor of its is about to interrupt the program, which ends the process."""
@@ -272,68 +233,8 @@ class Process:
 
     def told_later(self, changes: Sequence[Changes]) -> None:
         """A commit of its has changed this: its events are to tell so, in this order."""
-        self._to_tell.extend(told for change in changes for told in _events_of(change))
-
-    async def _hear(self, stream: trio.abc.ReceiveChannel[Event]) -> None:
-        async for event in stream:
-            self._heard.append(event)
-            if event.run_id is None:
-                continue
-            status = None if event.status is None else event.status.value
-            told: Told = (event.kind, event.run_id, event.step_id, event.attempt, status)
-            expected = self._to_tell[self.heard] if self.heard < len(self._to_tell) else None
-            self.heard += 1
-            if told != expected:
-                self.stage.history.tell("events are not what was committed", f"{told}, not {expected}")
-
-    async def _hear_late(self, rt: Runtime) -> None:
-        """What a slow reader loses are the oldest, and it is told how many."""
-        buffer, place = 2, 0  # in all that were told, of those that are to come
-        async with rt.events(buffer=buffer) as stream:
-            for taken in itertools.count():
-                before = len(self._heard)
-                try:
-                    event = await stream.receive()
-                except trio.EndOfChannel:
-                    return
-                await trio.sleep(0.3)  # the other reader has heard it by then
-                found = [i for i in range(place, len(self._heard)) if self._heard[i] is event]
-                if not found or found[0] < before - buffer or found[0] - taken > stream.dropped:
-                    about = f"{event} at {found} of {len(self._heard)} after {taken}, {stream.dropped} lost"
-                    self.stage.history.tell("a slow reader lost other events than it was told", about)
-                place = found[0] + 1 if found else place
+        self.ears.told_later(changes)
 
     @property
     def unheard(self) -> list[Told]:
-        return self._to_tell[self.heard :]
-
-
-_KINDS: dict[Any, str] = {
-    StepStatus.RUNNING: "step_leased",
-    StepStatus.SUCCEEDED: "step_succeeded",
-    StepStatus.FAILED: "step_failed",
-    StepStatus.CANCELED: "step_canceled",
-    AttemptOutcome.RETRIED: "step_retried",
-    AttemptOutcome.TIMEOUT: "step_retried",
-    AttemptOutcome.RELEASED: "step_released",
-}
-
-
-def _events_of(changes: Changes) -> list[Told]:
-    """The ends of runs are told last."""
-    runs: dict[bool, list[Told]] = {False: [], True: []}
-    for run in changes.runs:
-        kind = "run_created" if run.created else "run_updated"
-        runs[run.status.is_final].append((kind, run.run_id, None, None, run.status.value))
-    steps = [told for move in changes.steps for told in _of_step(move)]
-    return [*runs[False], *steps, *runs[True]]
-
-
-def _of_step(move: StepMove) -> list[Told]:
-    kinds = ["lease_lost"] if move.outcome is AttemptOutcome.LEASE_LOST else []
-    kind = _KINDS.get(move.status) or _KINDS.get(move.outcome)
-    return [
-        (kind, move.run_id, move.step_id, move.attempt, move.status.value)
-        for kind in [*kinds, kind]
-        if kind is not None
-    ]
+        return self.ears.unheard

@@ -9,6 +9,8 @@ from trio_workflow.model.outcome import Failed, Outcome, Success
 Raised = tuple[str, bool, float | None]
 """Of a failure: its code, whether it is retryable, its delay."""
 
+TIMED_OUT: Raised = ("timeout", True, None)
+
 
 @attrs.frozen
 class Made:
@@ -34,5 +36,8 @@ def disagreements(made: Made | None, raised: Raised | None, outcome: Outcome | N
             told = (failure.code, failure.retryable, failure.delay)
             if raised != told:
                 yield f"it raised {raised or 'nothing'} and {told} was handed in"
+        case Failed(failure):
+            if (failure.code, failure.retryable, failure.delay) != TIMED_OUT:
+                yield f"it timed out as {failure.code}, retryable {failure.retryable}"
         case _:
             pass

@@ -80,6 +80,9 @@ LOSING = frozenset(
 )
 """What may cost a process a lease that it keeps as it should."""
 
+ODD = (Fault.HANG, Fault.SWALLOW, Fault.IO_ERROR)
+"""What tries a lease, and costs no process one that it keeps as it should."""
+
 OF_STUBS = frozenset({Fault.FAIL, Fault.HANG, Fault.SWALLOW, Fault.BLOCK, Fault.MISFIT})
 """What only executors of the simulation's own do."""
 
@@ -145,9 +148,7 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
     if is_calm:
         processes, on = 1, on - DISTURBING
     elif random.Random(f"{seed}/mild").random() < 0.25:
-        on = on - LOSING | _some(
-            random.Random(f"{seed}/odd"), (Fault.HANG, Fault.SWALLOW, Fault.IO_ERROR), 0.4
-        )
+        on = on - LOSING | _some(random.Random(f"{seed}/odd"), ODD, 0.4)
     lease = roll.choice((3.0, 6.0, 12.0))
     return World(
         seed=seed,
