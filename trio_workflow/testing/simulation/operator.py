@@ -1,7 +1,9 @@
 """An operator of a process: starts runs, cancels, retries, deletes and waits, at times of the seed."""
 
 import math
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 
 import trio
 
@@ -120,7 +122,11 @@ class Operator:
 
     async def _delete(self) -> None:
         self._stage.faults.count(Fault.DELETE)
-        await self._rt.delete_run(self._some_run())
+        run_id = self._some_run()
+        await self._rt.delete_run(run_id)
+        with closing(sqlite3.connect(self._stage.store)) as conn:
+            if conn.execute("SELECT 1 FROM trash WHERE id = ?", (run_id,)).fetchone():
+                self._stage.history.tell("rows are left of a run that was deleted", run_id)
 
     async def _prune(self) -> None:
         self._stage.faults.count(Fault.DELETE)

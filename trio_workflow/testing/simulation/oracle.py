@@ -287,6 +287,7 @@ class Oracle:
 
 
 def _word(step: ExpectedStep) -> str:
-    if step.ends[-1] in (AttemptOutcome.SUCCEEDED, AttemptOutcome.RELEASED):
-        return step.ends[-1].value
+    end = step.ends[-1]
+    if end is AttemptOutcome.SUCCEEDED or end is AttemptOutcome.RELEASED:
+        return end.value
     return "failed" if step.status is FAILED else "retried"

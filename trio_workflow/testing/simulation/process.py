@@ -100,14 +100,18 @@ class Process:
             mode = "workers" if is_last else self.roll.choice(modes)
             if self.only_operates and not is_last:
                 mode = "operators"
+            cycle = partial(self._cycle, rt, is_alone=mode == "cycles")
+            has_cycles, they_come_first = mode in ("cycles", "both"), self._aside.random() < 0.5
+            if has_cycles and they_come_first:
+                nursery.start_soon(cycle)
             if mode in ("workers", "both"):
                 if mode == "workers" and not is_last:
                     self.serves = self._some_queues()
                 await nursery.start(partial(rt.start_workers, queues=self.serves))
                 self.is_at_work = True
-            if mode in ("cycles", "both"):
-                nursery.start_soon(partial(self._cycle, rt, is_alone=mode == "cycles"))
-            await self._until_the_end(rt, is_last=is_last, has_cycles=mode in ("cycles", "both"))
+            if has_cycles and not they_come_first:
+                nursery.start_soon(cycle)
+            await self._until_the_end(rt, is_last=is_last, has_cycles=has_cycles)
             if mode == "workers" and self._aside.random() < 0.3 and self._is_drained:
                 await nursery.start(rt.start_workers)
                 await trio.sleep(self._world.lease * self._aside.random())
