@@ -113,7 +113,7 @@ class Process:
                 nursery.start_soon(cycle)
             await self._until_the_end(rt, is_last=is_last, has_cycles=has_cycles)
             if mode == "workers" and self._aside.random() < 0.3 and self._is_drained:
-                await nursery.start(rt.start_workers)
+                await nursery.start(partial(rt.start_workers, queues=self.serves))
                 await trio.sleep(self._world.lease * self._aside.random())
             self.is_at_work = False
             self.stopped_at = trio.current_time()
