@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from trio_workflow.model.changes import Changes, StepMove
 from trio_workflow.model.event import Event
@@ -53,7 +54,9 @@ class Ears:
                     event = await stream.receive()
                 except trio.EndOfChannel:
                     return
-                await trio.sleep(0.3)  # the other reader has heard it by then
+                await trio.sleep(0.3)
+                if not any(event is heard for heard in self._heard):  # both were frozen
+                    await wait_all_tasks_blocked()
                 found = [i for i in range(place, len(self._heard)) if self._heard[i] is event]
                 if not found or found[0] < before - buffer or found[0] - taken > stream.dropped:
                     about = f"{event} at {found} of {len(self._heard)} after {taken}, {stream.dropped} lost"
