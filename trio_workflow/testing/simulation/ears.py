@@ -11,14 +11,14 @@ from trio_workflow.model.changes import Changes, StepMove
 from trio_workflow.model.event import Event
 from trio_workflow.model.status import AttemptOutcome, StepStatus
 from trio_workflow.runtime.runtime import Runtime
-from trio_workflow.testing.simulation.actor import Told
+from trio_workflow.testing.simulation.actor import Actor, Told
 
 
 class Ears:
     """Of one process."""
 
-    def __init__(self, name: str, tell: Callable[[str, str], None]) -> None:
-        self._name, self._tell = name, tell
+    def __init__(self, process: Actor, tell: Callable[[str, str], None]) -> None:
+        self._process, self._tell = process, tell
         self._to_tell: list[Told] = []  # what commits changed, as events should tell it
         self._told = 0  # how many of those were
         self._heard: list[Event] = []
@@ -55,6 +55,8 @@ class Ears:
                 except trio.EndOfChannel:
                     return
                 await trio.sleep(0.3)
+                if self._process.is_dead:  # of what comes after the end the other reader hears nothing
+                    return
                 if not any(event is heard for heard in self._heard):  # both were frozen
                     await wait_all_tasks_blocked()
                 found = [i for i in range(place, len(self._heard)) if self._heard[i] is event]

@@ -40,7 +40,7 @@ class Process:
         self.rt: Runtime | None = None
         self.is_dead = False
         self._is_gone = False  # died in a transaction: of what it would still do nothing may come
-        self.ears = Ears(name, stage.history.tell)
+        self.ears = Ears(self, stage.history.tell)
         # Where all is sound, some processes have no workers: what they start is the others' to find.
         has_others = self._world.processes > 1 and not self._world.faults & DISTURBING
         self.only_operates = has_others and stage.world.random(f"mode of {name}").random() < 0.4

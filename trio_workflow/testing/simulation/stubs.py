@@ -58,6 +58,7 @@ class Stub:
                 await use()
         await self._misbehave()
         if self._roll.random() < 0.5:
+            self._stage.watch.may_be_interrupted(self._step.lease.token)
             await trio.sleep(self._roll.random() * self._world.lease * self._roll.choice((0.1, 1.0)))
         if self._world.keeps_leases and self._aside.random() < 0.2:
             self._tell_progress()
@@ -154,8 +155,9 @@ class Stub:
 
     async def _block(self) -> None:
         seconds = self._roll.random() * self._world.lease * 2
-        if self._world.processes == 1 and self._aside.random() < 0.5:
+        if self._world.processes == 1 and self._aside.random() < 0.8:
             self._stage.watch.blocks(self._process)
+            self._stage.watch.is_not_interrupted(self._step.lease.token)
             clock = trio.lowlevel.current_clock()
             assert isinstance(clock, MockClock)
             clock.jump(seconds)  # nobody else gets a turn meanwhile

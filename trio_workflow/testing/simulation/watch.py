@@ -38,6 +38,7 @@ class Execution:
     started_at: float = attrs.field(factory=trio.current_time)
     made: Made | None = None  # once its executor has done all it had to
     raised: Raised | None = None  # once its executor has failed by itself
+    is_in_one_piece: bool = False  # since its lease held, nobody could interrupt it
     is_own_master: bool = True  # it was not frozen, and does not swallow a cancellation
     pending: int | None = None  # renewals since it told of progress that is not stored; None: nothing is told
 
@@ -133,7 +134,8 @@ class Watch:
         took = now - execution.started_at
         if isinstance(outcome, Failed) and outcome.timed_out and took < timeout - GRAIN:
             self._history.tell("an attempt timed out before its time", f"{execution.step}: {took:.3f} s")
-        is_due = holding.reason is None and took < timeout and holding.expires > now
+        holds = holding.expires > now or execution.is_in_one_piece
+        is_due = holding.reason is None and took < timeout and holds
         if execution.made and is_due and execution.is_own_master and not isinstance(outcome, Success):
             self._history.tell("an executor had finished and did not succeed", f"{execution.step}: {outcome}")
         if self._world.is_mild and holding.reason in (None, Reason.STOPPED):
@@ -228,6 +230,16 @@ class Watch:
         for execution in self.executions.values():
             if execution.process is process:
                 execution.is_cooperative = False
+
+    def is_not_interrupted(self, token: str) -> None:
+        """From here on the executor lets nobody else take a step."""
+        if token in self.executions:
+            self.executions[token].is_in_one_piece = self.executions[token].is_in_hand
+
+    def may_be_interrupted(self, token: str) -> None:
+        """It waits again."""
+        if token in self.executions:
+            self.executions[token].is_in_one_piece = False
 
     def froze(self, process: Actor) -> None:
         self.blocks(process)

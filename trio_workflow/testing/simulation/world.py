@@ -144,10 +144,13 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
     roll = random.Random(f"{seed}/world")
     processes = roll.choice((1, 1, 2, 2, 3))
     is_calm = roll.random() < 0.15
+    kind = random.Random(f"{seed}/kind").random()
     on = _some(roll, tuple(Fault), roll.choice((0.1, 0.25, 0.5)))
     if is_calm:
         processes, on = 1, on - DISTURBING
-    elif random.Random(f"{seed}/mild").random() < 0.25:
+    elif kind < 0.1:
+        processes, on = 1, on - LOSING | {Fault.BLOCK}
+    elif kind < 0.35:
         on = on - LOSING | _some(random.Random(f"{seed}/odd"), ODD, 0.4)
     lease = roll.choice((3.0, 6.0, 12.0))
     return World(
