@@ -21,7 +21,7 @@ from trio_workflow.testing.simulation.products import Made
 from trio_workflow.testing.simulation.sights import look_at_context, look_at_dependencies
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.workload import step_options
-from trio_workflow.testing.simulation.world import OF_STUBS, Feature
+from trio_workflow.testing.simulation.world import OF_STUBS, Fault, Feature
 
 GENERATIONS = 2  # how deep children may have children
 
@@ -63,6 +63,9 @@ class Stub:
         if self._world.keeps_leases and self._aside.random() < 0.2:
             self._tell_progress()
             await trio.sleep(self._world.lease * (0.5 + 2 * self._aside.random()))
+        may_block = self._world.processes == 1 and self._world.has(Fault.BLOCK)
+        if may_block and not self._stage.faults.is_over and self._aside.random() < 0.2:
+            await self._hold_up(self._world.lease * (0.5 + self._aside.random()))
         token = self._step.lease.token
         result = {"token": token}
         made = Made(dumps(result), self._records, self._artifacts, self._emitted)
@@ -156,14 +159,24 @@ class Stub:
     async def _block(self) -> None:
         seconds = self._roll.random() * self._world.lease * 2
         if self._world.processes == 1 and self._aside.random() < 0.8:
-            self._stage.watch.blocks(self._process)
-            self._stage.watch.is_not_interrupted(self._step.lease.token)
-            clock = trio.lowlevel.current_clock()
-            assert isinstance(clock, MockClock)
-            clock.jump(seconds)  # nobody else gets a turn meanwhile
+            await self._hold_up(seconds)
             return
         self._process.freeze_for(seconds)
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def _hold_up(self, seconds: float) -> None:
+        """Nobody else gets a turn meanwhile: deadlines pass, and nobody is told of them."""
+        watch, token, clock = self._stage.watch, self._step.lease.token, trio.lowlevel.current_clock()
+        assert isinstance(clock, MockClock)
+        watch.blocks(self._process)
+        watch.is_not_interrupted(token)
+        clock.jump(seconds)
+        if self._aside.random() < 0.4:
+            watch.may_be_interrupted(token)
+            try:
+                await trio.sleep(0.1)
+            except trio.Cancelled:
+                watch.was_interrupted(token)
 
     async def _misfit(self) -> None:
         if self._roll.random() < 0.5:

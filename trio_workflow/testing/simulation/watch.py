@@ -39,6 +39,7 @@ class Execution:
     made: Made | None = None  # once its executor has done all it had to
     raised: Raised | None = None  # once its executor has failed by itself
     is_in_one_piece: bool = False  # since its lease held, nobody could interrupt it
+    is_interrupted: bool = False  # it was cancelled, and made nothing of it
     is_own_master: bool = True  # it was not frozen, and does not swallow a cancellation
     pending: int | None = None  # renewals since it told of progress that is not stored; None: nothing is told
 
@@ -155,7 +156,7 @@ class Watch:
             self._history.tell("an executor went on after its grace", f"{execution.step}: {over:.3f} s")
 
     def _succeeds(self, execution: Execution, holding: Holding) -> None:
-        if holding.reason is not None:
+        if holding.reason is not None or execution.is_interrupted:
             self._history.tell(
                 "an executor that was cancelled succeeded", f"{execution.step} {holding.reason}"
             )
@@ -240,6 +241,12 @@ class Watch:
         """It waits again."""
         if token in self.executions:
             self.executions[token].is_in_one_piece = False
+
+    def was_interrupted(self, token: str) -> None:
+        """It was cancelled, and goes on as if nothing had been."""
+        self.is_uncooperative(token)
+        if token in self.executions:
+            self.executions[token].is_interrupted = True
 
     def froze(self, process: Actor) -> None:
         self.blocks(process)
