@@ -14,9 +14,10 @@ import attrs
 
 from .bug import Bug
 from .runtime_bugs import RUNTIME_BUGS
+from .session_bugs import SESSION_BUGS
 from .store_bugs import STORE_BUGS
 
-BUGS = (*STORE_BUGS, *RUNTIME_BUGS)
+BUGS = (*STORE_BUGS, *RUNTIME_BUGS, *SESSION_BUGS)
 PACKAGE = Path(__file__).parent.parent.parent / "trio_workflow"
 RECORD = Path(__file__).with_name("seeds.json")
 WITHIN = 2000  # seeds in which each must be found
