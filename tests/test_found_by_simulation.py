@@ -126,3 +126,21 @@ async def test_workers_may_start_again_after_a_drain_though_runs_were_being_remo
             await nursery.start(rt.start_workers)
             await trio.sleep(0.1)
             await rt.drain()
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+async def test_an_interrupt_comes_to_the_program_though_the_workers_are_being_stopped(
+    tmp_path: Path, autojump_clock: MockClock, interrupt: type[BaseException]
+) -> None:
+    @executor("work")
+    async def interrupted(step: StepContext) -> None:
+        await trio.sleep(1)
+        raise interrupt
+
+    with pytest.RaisesGroup(interrupt, flatten_subgroups=True):
+        async with opened(tmp_path, shutdown_grace=5.0) as rt, trio.open_nursery() as nursery:
+            define(rt, interrupted, graph=one_step("work"))
+            await rt.start_run("p", run_id="r")
+            await nursery.start(rt.start_workers)
+            await trio.sleep(0.5)
+            nursery.cancel_scope.cancel()

@@ -212,12 +212,6 @@ SESSION_BUGS = (
         "    await engine.store.delete_run(run_id)\n",
     ),
     bug(
-        "a dependency's result is read as any result is",
-        SQLITE + "reads.py",
-        "    is_there = step.status.is_final if of_ended else any(attempt.outcome for attempt in attempts)\n",
-        "    is_there = any(attempt.outcome for attempt in attempts) if of_ended else step.status.is_final\n",
-    ),
-    bug(
         "the log is never copied into the file",
         SQLITE + "log_checkpoint.py",
         ("            self._is_asked_for\n            or"),
