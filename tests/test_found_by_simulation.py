@@ -10,9 +10,11 @@ from stories import define, one_step, opened
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_workflow import QueueConfig, RunBuilder, StepContext, executor
-from trio_workflow.errors import RuntimeClosedError, WorkflowError
+from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError, WorkflowError
+from trio_workflow.runtime import workers
 from trio_workflow.runtime.runtime import engine_of
 from trio_workflow.store.sqlite.committer import Committer
+from trio_workflow.store.sqlite.store import OpenSQLiteStore
 
 
 @executor("work")
@@ -99,3 +101,68 @@ async def test_queues_take_turns_over_cycles_too(tmp_path: Path, autojump_clock:
             pass
     assert len(started) == 18
     assert all(sorted(started[first : first + 3]) == ["a", "b", "c"] for first in range(0, 18, 3))
+
+
+async def test_progress_whose_renewal_failed_is_stored_with_the_next_one(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @executor("tell")
+    async def tell(step: StepContext) -> None:
+        step.progress(1)
+        await trio.sleep(20)
+
+    real = OpenSQLiteStore.renew
+    tries: list[float] = []
+
+    async def fail_once(store: OpenSQLiteStore, renewals: Any, lease: int) -> frozenset[str]:
+        tries.append(trio.current_time())
+        if len(tries) == 1:
+            raise StoreUnavailableError("the disk is full")
+        return await real(store, renewals, lease)
+
+    monkeypatch.setattr(OpenSQLiteStore, "renew", fail_once)
+    async with opened(tmp_path, lease_duration=12.0) as rt, trio.open_nursery() as nursery:
+        define(rt, tell, graph=one_step("tell"))
+        await rt.start_run("p", run_id="r")
+        await nursery.start(rt.start_workers)
+        await trio.sleep(10)
+        step = await rt.step("r", "s")
+        assert step is not None
+        assert step.progress is not None
+        assert step.progress.done == 1
+        nursery.cancel_scope.cancel()
+    assert len(tries) > 1
+
+
+async def test_workers_may_start_again_after_a_drain_though_runs_were_being_removed(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def remove_slowly(engine: object, older_than: float) -> int:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+        return 0
+
+    monkeypatch.setattr(workers, "prune", remove_slowly)
+    async with opened(tmp_path, keep_finished=60.0) as rt, trio.open_nursery() as nursery:
+        for _ in range(3):
+            await nursery.start(rt.start_workers)
+            await trio.sleep(0.1)
+            await rt.drain()
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+async def test_an_interrupt_comes_to_the_program_though_the_workers_are_being_stopped(
+    tmp_path: Path, autojump_clock: MockClock, interrupt: type[BaseException]
+) -> None:
+    @executor("work")
+    async def interrupted(step: StepContext) -> None:
+        await trio.sleep(1)
+        raise interrupt
+
+    with pytest.RaisesGroup(interrupt, flatten_subgroups=True):
+        async with opened(tmp_path, shutdown_grace=5.0) as rt, trio.open_nursery() as nursery:
+            define(rt, interrupted, graph=one_step("work"))
+            await rt.start_run("p", run_id="r")
+            await nursery.start(rt.start_workers)
+            await trio.sleep(0.5)
+            nursery.cancel_scope.cancel()

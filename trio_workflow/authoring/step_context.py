@@ -366,6 +366,10 @@ class StepContext:
         told, self._progress = self._progress, None
         return told
 
+    def put_back_progress(self, told: str) -> None:
+        """It was taken and could not be stored; what was told since then counts."""
+        self._progress = told if self._progress is None else self._progress
+
 
 def _quoted(part: str) -> str:
     return part.replace("%", "%25").replace("/", "%2F")

@@ -60,6 +60,11 @@ class Holding:
         """What user code has told of its progress since this was last asked."""
         return None if self.context is None else self.context.take_progress()
 
+    def put_back_progress(self, told: str | None) -> None:
+        """It was taken and could not be stored."""
+        if self.context is not None and told is not None:
+            self.context.put_back_progress(told)
+
     def cancel(self, reason: Reason) -> None:
         if self.reason is None and not self.is_done:
             self.reason = reason

@@ -59,6 +59,8 @@ class Keeper:
         except StoreUnavailableError as error:
             if renewals:
                 logger.warning("leases could not be renewed: %s", error)
+            for holding, renewal in zip(holdings, renewals, strict=True):
+                holding.put_back_progress(renewal.progress)
             return self._lease / 12
         for holding in holdings:
             if holding.token in live:

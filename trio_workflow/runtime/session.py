@@ -25,7 +25,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 
 class Session:
-    """is_accepting: whether new steps may still be started. is_over: set when nothing of it runs any more."""
+    """is_accepting: whether new steps may still be started."""
 
     def __init__(
         self,
@@ -38,7 +38,6 @@ class Session:
         self.bell = AsyncBool(False)
         self.crew = Crew(engine, nursery, self.ring, self._interrupted)
         self.desk = Desk(engine, self.crew, lambda: engine.hub.ring(but=self), queues, cap)
-        self.is_over = trio.Event()
         self._engine, self._nursery = engine, nursery
         self._scopes: list[trio.CancelScope] = []
         self._stop = trio.Event()
@@ -92,7 +91,6 @@ class Session:
             engine.hub.leave(self)
             engine.off_end(self._end)
             engine.sessions.value -= 1
-            self.is_over.set()
 
     @trio.lowlevel.enable_ki_protection
     async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:

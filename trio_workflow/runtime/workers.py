@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
 
 import attrs
 import trio
@@ -43,7 +44,7 @@ class Workers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._session: Session | None = None
-        self._is_started = False
+        self._has_ended: trio.Event | None = None  # of the session that goes on, and of all it started
 
     async def run(
         self,
@@ -52,7 +53,7 @@ class Workers:
         max_cycles: int | None,
         task_status: trio.TaskStatus[None],
     ) -> None:
-        if self._is_started:
+        if self._has_ended is not None:
             raise WorkflowError("start_workers is already running in this runtime: drain it first")
         chosen = _queue_names(queues)
         interval = self._engine.config.poll_interval
@@ -60,13 +61,13 @@ class Workers:
             interval = seconds("start_workers poll_interval", poll_interval)
         if max_cycles is not None and max_cycles < 1:
             raise ConfigError(f"start_workers max_cycles must be a whole number >= 1, not {max_cycles!r}")
-        self._is_started = True
+        self._has_ended = trio.Event()
         try:
             with self._engine.hears_of_others(interval):
                 await self._run(chosen, interval, max_cycles, task_status)
         finally:
-            self._is_started = False
-            self._session = None
+            self._has_ended.set()
+            self._has_ended = self._session = None
 
     async def _run(
         self,
@@ -75,34 +76,31 @@ class Workers:
         max_cycles: int | None,
         task_status: trio.TaskStatus[None],
     ) -> None:
-        async with trio.open_nursery() as nursery:
-            session = self._session = Session(self._engine, nursery, queues)
+        async with _work_place(self._engine, queues) as (session, nursery):
+            self._session = session
             keep = self._engine.config.keep_finished
             pruning = trio.CancelScope()
             if keep is not None:
                 nursery.start_soon(_prune_always, self._engine, keep, pruning)
             await session.run(lambda: _work(session, interval, max_cycles), task_status.started)
             pruning.cancel()
-        _raise_what_ended(self._engine, session)
 
     async def cycle(self) -> CycleResult:
         engine = self._engine
         failure: list[StoreUnavailableError] = []
         with engine.hears_of_others(engine.config.poll_interval):
-            async with trio.open_nursery() as nursery:
-                session = Session(engine, nursery, cap=engine.config.max_workers)
+            async with _work_place(engine, cap=engine.config.max_workers) as (session, _):
                 await session.run(lambda: _one_cycle(session, failure), lambda: None)
-        _raise_what_ended(engine, session)
         if failure:
             raise failure[0]
         return _result(engine, session)
 
     async def drain(self) -> None:
-        """The session starts nothing new; returns when it is over."""
-        session = self._session
-        if session is not None:
+        """The session starts nothing new; returns when it is over, and another may be started."""
+        session, has_ended = self._session, self._has_ended
+        if session is not None and has_ended is not None:
             session.stop_accepting()
-            await session.is_over.wait()
+            await has_ended.wait()
         await trio.lowlevel.checkpoint()
 
 
@@ -162,10 +160,8 @@ async def work_until_idle(engine: Engine) -> CycleResult:
     that cannot be written is waited for.
     """
     with engine.hears_of_others(engine.config.poll_interval):
-        async with trio.open_nursery() as nursery:
-            session = Session(engine, nursery)
+        async with _work_place(engine) as (session, _):
             await session.run(lambda: _until_idle(engine, session), lambda: None)
-    _raise_what_ended(engine, session)
     return _result(engine, session)
 
 
@@ -210,9 +206,23 @@ def _result(engine: Engine, session: Session) -> CycleResult:
     )
 
 
-def _raise_what_ended(engine: Engine, session: Session) -> None:
-    if session.interrupt is not None:
-        raise session.interrupt
+@asynccontextmanager
+async def _work_place(
+    engine: Engine, queues: frozenset[str] | None = None, cap: int | None = None
+) -> AsyncGenerator[tuple[Session, trio.Nursery]]:
+    """A session and the nursery it works in. Leaving it raises what ended the session: an interrupt, also
+    while the block is being cancelled, since nobody else would hear of it; or a crash."""
+    interrupt: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            session = Session(engine, nursery, queues, cap)
+            try:
+                yield session, nursery
+            finally:
+                interrupt = session.interrupt
+    finally:
+        if interrupt is not None:
+            raise interrupt
     if engine.crash is not None:
         engine.check_open()
 

@@ -8,14 +8,15 @@ from typing import Protocol
 from trio_workflow.model.changes import Changes
 from trio_workflow.runtime.config import Config
 
-Told = tuple[str, str | None, str | None, int | None]
-"""What an event tells: its kind, run, step and attempt."""
+Told = tuple[str, str | None, str | None, int | None, str | None]
+"""What an event tells: its kind, run, step, attempt and status."""
 
 
 class Actor(Protocol):
     """skew: seconds that its wall clock is ahead. is_at_work: it has workers, and they are not being stopped.
-    only_operates: it never has any. waits_for: the runs that its operators wait for. serves: the queues that
-    its workers are for, None for all. unheard: what its events have not told yet."""
+    only_operates: it never has any. waits_for: the runs that its operators wait for. stopped_at: when its
+    workers were cancelled. serves: the queues that these are for, None for all. unheard: what its events have
+    not told yet."""
 
     name: str
     config: Config
@@ -25,6 +26,7 @@ class Actor(Protocol):
     is_at_work: bool
     only_operates: bool
     waits_for: list[str]
+    stopped_at: float | None
     serves: frozenset[str] | None
 
     @property
@@ -33,6 +35,7 @@ class Actor(Protocol):
     def die_here(self) -> None: ...
     def refuse_if_dead(self) -> None: ...
     def freeze_for(self, seconds: float) -> None: ...
+    def interrupted_by(self, token: str) -> None: ...
     def told_later(self, changes: Sequence[Changes]) -> None: ...
 
 

@@ -19,7 +19,7 @@ from trio_workflow.clock import use_clock
 from trio_workflow.points import POINTS
 from trio_workflow.runtime.config import Config
 from trio_workflow.store import SQLiteStore
-from trio_workflow.store.sqlite import log_checkpoint
+from trio_workflow.store.sqlite import committer, log_checkpoint
 from trio_workflow.store.sqlite.verbs import delete
 from trio_workflow.testing.determinism import seeded
 from trio_workflow.testing.simulation.actor import CURRENT
@@ -62,7 +62,7 @@ def play(world: World, make_script: Callable[[World], Script]) -> SeedReport:
     logger = logging.getLogger("trio_workflow")
     was_disabled, logger.disabled = logger.disabled, True
     try:
-        (folder / "engine.db").write_bytes(_empty_store())
+        stage.store.write_bytes(_empty_store())
         with seeded(world.seed, mark=0), scheduler.in_charge(), POINTS.watched_by(stage), _small_portions():
             trio.run(_Drama(stage, folder).play, clock=clock)
     except Exception as error:
@@ -120,6 +120,7 @@ def _empty_store() -> bytes:
 
 _SMALL = (
     (log_checkpoint, "LOG_CHANGES", 100),
+    (committer, "STUCK_AFTER", 6),
     (delete, "ROWS_AT_ONCE", 12),
     (delete, "STEPS_AT_ONCE", 2),
     (delete, "PAYLOADS_AT_ONCE", 2),
@@ -129,7 +130,8 @@ _SMALL = (
 
 @contextmanager
 def _small_portions() -> Generator[None]:
-    """Logs are copied into the file, and runs removed in portions, as in a store that holds much more."""
+    """Logs are copied into the file, runs removed in portions, and patience lost, as in a store that holds
+    much more and is locked for longer."""
     before = [(module, name, getattr(module, name)) for module, name, _ in _SMALL]
     for module, name, size in _SMALL:
         setattr(module, name, size)
@@ -236,7 +238,7 @@ class _Drama:
             elif last.rt is not None:
                 await look_at_the_end(self._stage, last.rt)
             nursery.cancel_scope.cancel()
-        with closing(sqlite3.connect(self._folder / "engine.db", isolation_level=None)) as conn:
+        with closing(sqlite3.connect(self._stage.store, isolation_level=None)) as conn:
             conn.row_factory = sqlite3.Row
             self._stage.compare_all(conn)
             for orphan in orphans(conn):
@@ -250,10 +252,10 @@ class _Drama:
                 self._stage.history.tell("a lease that ran out is not taken back", step.name)
 
     def _config(self, worker_id: str, max_workers: int) -> Config:
-        world = self._world
+        world, is_last = self._world, worker_id == "last"
         artifacts = FileArtifactStore(self._folder / "artifacts") if world.has(Feature.EXTERNAL) else None
         return Config(
-            store=SQLiteStore(self._folder / "engine.db", synchronous="OFF"),
+            store=SQLiteStore(self._stage.store, synchronous="OFF"),
             artifact_store=artifacts,
             worker_id=worker_id,
             max_workers=max_workers,
@@ -261,9 +263,15 @@ class _Drama:
             lease_duration=world.lease,
             queues=world.queues,
             default_queue=world.default_queue,
+            keep_finished=None if is_last else self._age(worker_id),
             max_lost_leases=world.max_lost,
             shutdown_grace=world.grace,
         )
+
+    def _age(self, place: str) -> float | None:
+        """Where runs are deleted, some processes do so by themselves. Seconds."""
+        roll = self._world.random(f"age of {place}")
+        return roll.choice((None, 1.0, 5.0)) if self._world.has(Fault.DELETE) else None
 
     async def _disturb(self) -> None:
         """From outside: processes are killed and frozen, and their clocks are set."""

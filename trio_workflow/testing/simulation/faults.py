@@ -81,7 +81,7 @@ class Faults:
     def _strike_in_transaction(self, process: Actor, point: Point) -> None:
         if self.strikes(Fault.CRASH_INSIDE):
             process.die_here()
-        if self.strikes(Fault.IO_ERROR):
+        if self.strikes(Fault.IO_ERROR, 0.05 if self._world.keeps_leases else None):
             raise _error("disk I/O error", sqlite3.SQLITE_IOERR)
         if self.strikes(Fault.DISK_FULL):
             self._full_until = trio.current_time() + self.roll(Fault.DISK_FULL).random() * self._world.lease

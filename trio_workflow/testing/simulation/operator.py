@@ -1,7 +1,9 @@
 """An operator of a process: starts runs, cancels, retries, deletes and waits, at times of the seed."""
 
 import math
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 
 import trio
 
@@ -144,11 +146,17 @@ class Operator:
 
     async def _delete(self) -> None:
         self._stage.faults.count(Fault.DELETE)
-        await self._rt.delete_run(self._some_run())
+        run_id = self._some_run()
+        await self._rt.delete_run(run_id)
+        with closing(sqlite3.connect(self._stage.store)) as conn:
+            if conn.execute("SELECT 1 FROM trash WHERE id = ?", (run_id,)).fetchone():
+                self._stage.history.tell("rows are left of a run that was deleted", run_id)
 
     async def _prune(self) -> None:
         self._stage.faults.count(Fault.DELETE)
-        await self._rt.prune(self._roll.random() * self._world.duration)
+        age = self._roll.random() * self._world.duration
+        self._oracle.prunes.setdefault(self._process.name, set()).add(age)
+        await self._rt.prune(age)
 
     async def _look(self) -> None:
         """At a run, or at the queues. If something is committed meanwhile, what is seen may be old."""

@@ -14,6 +14,7 @@ from trio_workflow.model.outcome import Completion, Failed, Failure, LeaseLost, 
 from trio_workflow.model.plan import RunSpec
 from trio_workflow.model.policy import QueueConfig
 from trio_workflow.model.status import AttemptOutcome, StepStatus
+from trio_workflow.model.times import micros
 from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.protocol import Completed, Created
 from trio_workflow.testing.simulation.claims import broken_limits
@@ -71,7 +72,10 @@ class Oracle:
         self.known_gone: dict[str, float] = {}  # token -> when its process was told, or did it itself
         self.distrusted: dict[str, float] = {}  # process -> until when it must take back no lease
         self.cancels: set[tuple[str, str]] = set()  # processes, with the runs that they canceled
+        self.ended: Counter[tuple[str, str]] = Counter()  # by process, and the word of CycleResult
         self.touched: set[str] = set()
+        self.still_holds: Callable[[str, str], bool] = lambda process, token: False
+        self.prunes: dict[str, set[float]] = {}  # process -> ages in seconds that it was asked to prune from
 
     def take(self, fact: Fact) -> None:
         apply = getattr(self, f"_{fact.verb}", None)
@@ -146,6 +150,7 @@ class Oracle:
         for token, (step, done) in accepted.items():
             self.touched.add(step.run.id)
             self._end(step, done.outcome, children.get(token), fact.now)
+            self.ended[fact.process, _word(step)] += 1
             if answer.ended.get(token) is not step.ends[-1]:
                 self._tell("an attempt ended otherwise than it was told", f"{step.name} {answer.ended}")
 
@@ -211,7 +216,10 @@ class Oracle:
         if answer.refreshed != len(expired):
             self._tell("leases were taken back", f"{answer.refreshed} of {len(expired)} that ran out")
         for step in expired:
-            self.expired.add(step.token or "")
+            token = step.token or ""
+            if self.owners[token] == fact.process and self.still_holds(fact.process, token):
+                self._tell("a process took back a lease of its own that held", step.name)
+            self.expired.add(token)
             step.lose(request.max_lost, fact.now)
             self.touched.add(step.run.id)
             step.run.settle(fact.now)
@@ -271,6 +279,10 @@ class Oracle:
         self._delete(run_id)
 
     def _prune(self, fact: Fact, answer: int, before: int, limit: int) -> None:
+        ages = self.prunes.get(fact.process, ())
+        is_early = all(before > fact.now - micros(age) for age in ages)
+        if is_early and fact.process not in self.distrusted:
+            self._tell("prune removed what had ended too short a time ago", f"{before}, {ages}")
         old = [r for r in self.runs.values() if r.finished_at is not None and r.finished_at <= before]
         if answer != min(limit, len(old)):
             self._tell("prune removed another number of runs", f"{answer} instead of {len(old)}")
@@ -297,3 +309,10 @@ class Oracle:
     def step(self, run_id: str, step_id: str) -> ExpectedStep | None:
         run = self.runs.get(run_id)
         return None if run is None else run.steps.get(step_id)
+
+
+def _word(step: ExpectedStep) -> str:
+    end = step.ends[-1]
+    if end is AttemptOutcome.SUCCEEDED or end is AttemptOutcome.RELEASED:
+        return end.value
+    return "failed" if step.status is FAILED else "retried"

@@ -1,23 +1,29 @@
 """A process of a simulation: one runtime from its opening to its end, be that orderly or not."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
 
 import trio
 
-from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
-from trio_workflow.model.changes import Changes, StepMove
-from trio_workflow.model.event import Event
-from trio_workflow.model.status import AttemptOutcome, StepStatus
+from trio_workflow.errors import RunNotFoundError, RuntimeClosedError, StoreUnavailableError
+from trio_workflow.model.changes import Changes
 from trio_workflow.runtime.config import Config
 from trio_workflow.runtime.failures import leaves_of
 from trio_workflow.runtime.opening import open_runtime
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.crashing import crash
 from trio_workflow.testing.simulation.actor import CURRENT, Told
+from trio_workflow.testing.simulation.ears import Ears
 from trio_workflow.testing.simulation.faults import gone
+from trio_workflow.testing.simulation.leaving import (
+    ends_of,
+    look_at_cycle,
+    look_at_drain,
+    look_at_rest,
+    look_at_slots,
+    look_back,
+)
 from trio_workflow.testing.simulation.operator import Operator
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import DISTURBING, QUEUES, Fault
@@ -34,15 +40,19 @@ class Process:
         self.rt: Runtime | None = None
         self.is_dead = False
         self._is_gone = False  # died in a transaction: of what it would still do nothing may come
-        self._to_tell: list[Told] = []  # what its commits changed, as events should tell it
-        self.heard = 0
+        self.ears = Ears(self, stage.history.tell)
         # Where all is sound, some processes have no workers: what they start is the others' to find.
         has_others = self._world.processes > 1 and not self._world.faults & DISTURBING
         self.only_operates = has_others and stage.world.random(f"mode of {name}").random() < 0.4
         self.has_operated = trio.Event()  # its operators have done all they wanted to
         self.is_at_work = False  # it has workers, and they are not being stopped
-        self.waits_for: list[str] = []  # the runs that its operators wait for
+        self._awaits = stage.world.random(f"waits of {name}").random() < 0.5
+        self._aside = stage.world.random(f"aside {name}")
+        self._is_drained = False
         self.serves: frozenset[str] | None = None  # the queues that its workers are for; None: all
+        self.waits_for: list[str] = []  # the runs that its operators wait for
+        self.stopped_at: float | None = None  # when its workers were cancelled
+        self._interrupting: str | None = None  # the lease under which an executor interrupts the program
 
     def __repr__(self) -> str:
         return f"<Process {self.name}>"
@@ -53,23 +63,28 @@ class Process:
         """Open, work, and end as the seed says; the last one works until it is cancelled."""
         CURRENT.set(self)
         try:
-            async with open_runtime(self.config) as rt:
+            async with trio.open_nursery() as outside, self._told_of_the_end(outside) as rt:
                 self.rt = rt
                 if self.is_dead:  # it died as it opened
                     crash(rt)
                     return
                 self.stage.script.set_up(rt, self.stage, self, is_last)
+                if self.config.keep_finished is not None:
+                    self.stage.oracle.prunes.setdefault(self.name, set()).add(self.config.keep_finished)
+                outside.start_soon(self._listen, rt)
+                outside.start_soon(self._wait_for_all, rt)
                 async with rt.events(buffer=1_000_000) as stream, trio.open_nursery() as nursery:
-                    nursery.start_soon(self._hear, stream)
+                    nursery.start_soon(self.ears.hear, stream)
+                    nursery.start_soon(self.ears.hear_late, rt)
                     await self._work(rt, is_last=is_last)
                     nursery.cancel_scope.cancel()
-                running = rt.statistics().running
-                if running and not self.is_dead:
-                    self.stage.history.tell(
-                        "slots are taken although nothing runs", f"{self.name}: {running}"
-                    )
+                look_at_slots(self.stage, self, rt)
+            look_back(self.stage, self)
+            if self._interrupting is not None and not self.is_dead:
+                self.stage.history.tell("an interrupt did not come to the program", self.name)
         except BaseException as error:
-            self._explain(error)
+            if not self._is_interrupt(error):
+                self._explain(error)
         finally:
             self.rt = None
             self.is_at_work = False
@@ -85,15 +100,23 @@ class Process:
             mode = "workers" if is_last else self.roll.choice(modes)
             if self.only_operates and not is_last:
                 mode = "operators"
+            cycle = partial(self._cycle, rt, is_alone=mode == "cycles")
+            has_cycles, they_come_first = mode in ("cycles", "both"), self._aside.random() < 0.5
+            if has_cycles and they_come_first:
+                nursery.start_soon(cycle)
             if mode in ("workers", "both"):
                 if mode == "workers" and not is_last and self.roll.random() < 0.2:
                     self.serves = frozenset(self.roll.sample(QUEUES, 3))
                 await nursery.start(partial(rt.start_workers, queues=self.serves))
                 self.is_at_work = True
-            if mode in ("cycles", "both"):
-                nursery.start_soon(self._cycle, rt)
-            await self._until_the_end(rt, is_last=is_last)
+            if has_cycles and not they_come_first:
+                nursery.start_soon(cycle)
+            await self._until_the_end(rt, is_last=is_last, has_cycles=has_cycles)
+            if mode == "workers" and self._aside.random() < 0.3 and self._is_drained:
+                await nursery.start(partial(rt.start_workers, queues=self.serves))
+                await trio.sleep(self._world.lease * self._aside.random())
             self.is_at_work = False
+            self.stopped_at = trio.current_time()
             nursery.cancel_scope.cancel()
 
     async def _operate(self, rt: Runtime) -> None:
@@ -102,13 +125,21 @@ class Process:
                 nursery.start_soon(Operator(self.stage, self, rt, number).operate)
         self.has_operated.set()
 
-    async def _cycle(self, rt: Runtime) -> None:
+    async def _cycle(self, rt: Runtime, *, is_alone: bool) -> None:
         while True:
             with suppress(StoreUnavailableError):
-                await rt.run_once()
+                if is_alone and self._aside.random() < 0.3:
+                    await rt.start_workers(max_cycles=self._aside.choice((1, 3)), poll_interval=0.5)
+                else:
+                    before = ends_of(self.stage, self)
+                    result = await rt.run_once()
+                    if is_alone:
+                        look_at_cycle(self.stage, self, result, ends_of(self.stage, self) - before)
+                if is_alone:
+                    look_at_rest(self.stage, self, "a cycle")
             await trio.sleep(0.5)
 
-    async def _until_the_end(self, rt: Runtime, *, is_last: bool) -> None:
+    async def _until_the_end(self, rt: Runtime, *, is_last: bool, has_cycles: bool) -> None:
         if is_last:
             await trio.sleep_forever()
         restarts = self._faults.roll(Fault.RESTART).random() * self._world.duration
@@ -118,8 +149,45 @@ class Process:
             self.is_at_work = False
             self._faults.count(Fault.RESTART)
             if self.roll.random() < 0.5:
-                with trio.move_on_after(5 * self._world.lease):
+                with trio.move_on_after(5 * self._world.lease) as patience:
                     await rt.drain()
+                self._is_drained = not patience.cancelled_caught
+                if not has_cycles:
+                    look_at_drain(self.stage, self, went_on=patience.cancelled_caught)
+
+    # How it ends.
+
+    @asynccontextmanager
+    async def _told_of_the_end(self, outside: trio.Nursery) -> AsyncGenerator[Runtime]:
+        """The runtime's block. Who uses it from outside of the block is told at once when that has ended."""
+        async with open_runtime(self.config) as rt:
+            yield rt
+        await trio.testing.wait_all_tasks_blocked()
+        if outside.child_tasks and not self._world.faults & {Fault.SLOW, Fault.FREEZE, Fault.BLOCK}:
+            names = [task.name for task in outside.child_tasks]
+            self.stage.history.tell("who waits outlives the runtime", f"{names}")
+        outside.cancel_scope.cancel()
+
+    async def _listen(self, rt: Runtime) -> None:
+        async with rt.events(buffer=1) as stream:
+            async for _ in stream:
+                pass
+
+    async def _wait_for_all(self, rt: Runtime) -> None:
+        """In some processes; in the others nobody may have asked for other processes' work."""
+        with suppress(RuntimeClosedError):
+            for run_id in self.stage.started_ids if self._awaits else ():
+                with suppress(RunNotFoundError):
+                    await rt.wait(run_id)
+
+    def interrupted_by(self, token: str) -> None:
+        """An executor of its is about to interrupt the program, which ends the process."""
+        self.is_at_work, self._interrupting = False, token
+
+    def _is_interrupt(self, error: BaseException) -> bool:
+        return self._interrupting is not None and any(
+            isinstance(leaf, SystemExit) for leaf in leaves_of(error)
+        )
 
     def _explain(self, error: BaseException) -> None:
         """What may end a process: its death, a store it could not open, the end of the simulation."""
@@ -163,35 +231,8 @@ class Process:
 
     def told_later(self, changes: Sequence[Changes]) -> None:
         """A commit of its has changed this: its events are to tell so, in this order."""
-        self._to_tell.extend(told for change in changes for move in change.steps for told in _events_of(move))
-
-    async def _hear(self, stream: trio.abc.ReceiveChannel[Event]) -> None:
-        async for event in stream:
-            if event.step_id is None:
-                continue
-            told: Told = (event.kind, event.run_id, event.step_id, event.attempt)
-            expected = self._to_tell[self.heard] if self.heard < len(self._to_tell) else None
-            self.heard += 1
-            if told != expected:
-                self.stage.history.tell("events are not what was committed", f"{told}, not {expected}")
+        self.ears.told_later(changes)
 
     @property
     def unheard(self) -> list[Told]:
-        return self._to_tell[self.heard :]
-
-
-_KINDS: dict[Any, str] = {
-    StepStatus.RUNNING: "step_leased",
-    StepStatus.SUCCEEDED: "step_succeeded",
-    StepStatus.FAILED: "step_failed",
-    StepStatus.CANCELED: "step_canceled",
-    AttemptOutcome.RETRIED: "step_retried",
-    AttemptOutcome.TIMEOUT: "step_retried",
-    AttemptOutcome.RELEASED: "step_released",
-}
-
-
-def _events_of(move: StepMove) -> list[Told]:
-    kinds = ["lease_lost"] if move.outcome is AttemptOutcome.LEASE_LOST else []
-    kind = _KINDS.get(move.status) or _KINDS.get(move.outcome)
-    return [(kind, move.run_id, move.step_id, move.attempt) for kind in [*kinds, kind] if kind is not None]
+        return self.ears.unheard

@@ -1,7 +1,7 @@
 """Moments at which nothing moves but time: then no work may lie about that somebody could do."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -9,7 +9,10 @@ from trio.testing import wait_all_tasks_blocked
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.expected import READY, RUNNING, ExpectedStep, all_steps
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.world import DISTURBING
+from trio_workflow.testing.simulation.world import DISTURBING, QUIET, Fault
+
+Late = tuple[str, str]
+"""A check, and what it is about: broken if it lasts."""
 
 
 async def watch_rests(stage: Stage, processes: Mapping[int, Actor]) -> None:
@@ -17,7 +20,7 @@ async def watch_rests(stage: Stage, processes: Mapping[int, Actor]) -> None:
     watch, roll = _Rests(stage, processes), stage.world.random("rests")
     while True:
         await trio.sleep(0.1 + roll.random() * 0.2)
-        if stage.world.faults & DISTURBING or stage.faults.is_over:
+        if stage.world.faults & DISTURBING - QUIET or stage.faults.is_over:
             await trio.sleep_forever()
         await wait_all_tasks_blocked()
         watch.look()
@@ -28,7 +31,9 @@ class _Rests:
         self._stage, self._processes = stage, processes
         # What one process did it knows at once; what another did, after a poll.
         self._tolerance = 0.0 if stage.world.processes == 1 else stage.world.poll + 0.5
-        self._since: dict[str, float] = {}
+        if stage.world.has(Fault.IO_ERROR):
+            self._tolerance += 3.0
+        self._since: dict[tuple[str, str], float] = {}
 
     def look(self) -> None:
         processes = list(self._processes.values())
@@ -38,28 +43,34 @@ class _Rests:
             self._since.clear()
             return
         now = trio.current_time()
-        workers = [process for process in processes if not process.only_operates]
-        idle = {
-            step.name
-            for step in could_run(self._stage, workers)
-            if self._stage.rates.may_start(step.spec.queue)
-        }
-        self._since = {name: self._since.get(name, now) for name in idle}
-        for name, since in self._since.items():
+        found = [
+            *self._idle_steps(workers),
+            *self._late_waits(processes),
+            *self._late_cancels(),
+            *_untold(processes),
+        ]
+        self._since = {late: self._since.get(late, now) for late in found}
+        for (check, about), since in self._since.items():
             if now - since >= self._tolerance:
-                self._stage.history.tell(
-                    "work waits although a worker is free", f"{name} for {now - since:.3f} s"
-                )
-        if len(processes) == 1:
-            self._look_at(processes[0])
+                self._stage.history.tell(check, f"{about} for {now - since:.3f} s")
 
-    def _look_at(self, process: Actor) -> None:
-        if process.unheard:
-            self._stage.history.tell("an event was not told", f"{process.unheard[0]}")
-        for run_id in process.waits_for:
-            run = self._stage.oracle.runs.get(run_id)
-            if run is None or run.status.is_final:
-                self._stage.history.tell("a wait goes on although its run has ended", run_id)
+    def _idle_steps(self, workers: Collection[Actor]) -> Iterator[Late]:
+        for step in could_run(self._stage, workers):
+            if self._stage.rates.may_start(step.spec.queue):
+                yield "work waits although a worker is free", step.name
+
+    def _late_waits(self, processes: Iterable[Actor]) -> Iterator[Late]:
+        for process in processes:
+            for run_id in process.waits_for:
+                run = self._stage.oracle.runs.get(run_id)
+                if run is None or run.status.is_final:
+                    yield "a wait goes on although its run has ended", f"{process.name}: {run_id}"
+
+    def _late_cancels(self) -> Iterator[Late]:
+        watch, enders = self._stage.watch, self._stage.oracle.enders
+        for execution in watch.executions.values():
+            if execution.token in enders and watch.is_watched(execution):
+                yield "an executor goes on although its lease is gone", execution.step
 
 
 class HeldUp:
@@ -88,7 +99,9 @@ def could_run(stage: Stage, workers: Collection[Actor]) -> list[ExpectedStep]:
     """Due steps that each of these could start now, if their rates let them."""
     steps = all_steps(stage.oracle.runs.values())
     busy = Counter(step.spec.queue for step in steps if step.status is RUNNING)
-    at_work = Counter(execution.process.name for execution in stage.watch.executions.values())
+    executions = stage.watch.executions.values()
+    busy.update(e.queue for e in executions if e.token in stage.oracle.enders)  # they keep their slots
+    at_work = Counter(execution.process.name for execution in executions)
     if any(at_work[worker.name] >= worker.config.max_workers for worker in workers):
         return []
     return [
@@ -100,3 +113,9 @@ def could_run(stage: Stage, workers: Collection[Actor]) -> list[ExpectedStep]:
         and all(worker.serves is None or step.spec.queue in worker.serves for worker in workers)
         and busy[step.spec.queue] < stage.limit_of(step.spec.queue)
     ]
+
+
+def _untold(processes: Iterable[Actor]) -> Iterator[Late]:
+    for process in processes:
+        if process.unheard:
+            yield "an event was not told", f"{process.name}: {process.unheard[0]}"

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 import outcome
 import trio
 
+from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.clock import VIRTUAL_EPOCH
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
 from trio_workflow.points import Point
@@ -50,6 +51,7 @@ class Stage:
     def __init__(self, world: World, script: "Script", scheduler: Scheduler, folder: Path) -> None:
         self.world, self.script, self.scheduler = world, script, scheduler
         self.history = History(str(folder))
+        self.store = folder / "engine.db"
         self.oracle = Oracle(self.history.tell)
         self.rates = Rates(self.oracle, world, self.history.tell)
         self.faults = Faults(world, self.history)
@@ -65,6 +67,8 @@ class Stage:
         self.commits = 0
         self._thaws: dict[Actor, float] = {}
         self._frozen = trio.Event()  # somebody was frozen
+        self.last_context: StepContext | None = None  # of the executor that started last
+        self.oracle.still_holds = self.watch.still_holds
 
     # What the engine tells.
 
@@ -191,6 +195,8 @@ class Stage:
             if self.oracle.touched != touched or fact.refusal is not None:
                 self.history.note(f"{process.name} {_line(fact)}")
             self.rates.take(fact)
+            if fact.verb == "renew" and fact.refusal is None:
+                self.watch.renewed(fact.asked["renewals"], fact.answer)
             if fact.verb == "complete" and fact.refusal is None:
                 self.watch.stored(fact.asked["completions"])
         process.told_later(tx.changes)

@@ -1,27 +1,28 @@
-"""Executors that do what the seed says: work, emit, write, fail, hang, shield themselves, block."""
+"""Executors that do what the seed says: work, emit, write, fail, hang, shield themselves, block.
+
+They tell the watch what they made and how they end, so that it knows what their attempts must hand in.
+"""
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import trio
+from trio.testing import MockClock
 
 from trio_workflow.authoring.executor import Executor, executor
 from trio_workflow.authoring.options import optional, require
 from trio_workflow.authoring.step_context import StepContext
-from trio_workflow.errors import DependencyError, Permanent, Retryable
-from trio_workflow.model.payload import loads
+from trio_workflow.errors import Permanent, Retryable
+from trio_workflow.model.payload import dumps
 from trio_workflow.model.plan import Dependency
-from trio_workflow.model.records import StepResult
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.expected import SUCCEEDED, ExpectedStep
-from trio_workflow.testing.simulation.sights import unlike_result, unlike_run, unlike_step
+from trio_workflow.testing.simulation.contexts import look_at_another, look_at_context
+from trio_workflow.testing.simulation.products import Made
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.workload import step_options
 from trio_workflow.testing.simulation.world import OF_STUBS, Fault, Feature
-
-T = TypeVar("T")
 
 GENERATIONS = 2  # how deep children may have children
 
@@ -30,9 +31,9 @@ def make_stub(kind: str, stage: Stage, process: Actor) -> Executor[[StepContext]
     """An executor for that process; what it does depends on the seed, the step and the attempt."""
 
     @executor(kind)
-    async def stub(step: StepContext) -> None:
+    async def stub(step: StepContext) -> object:
         roll = stage.world.random(f"{step.idempotency_key}/{step.attempt}")
-        await Stub(step, roll, stage, process).run()
+        return await Stub(step, roll, stage, process).run()
 
     return stub
 
@@ -43,56 +44,37 @@ class Stub:
     def __init__(self, step: StepContext, roll: random.Random, stage: Stage, process: Actor) -> None:
         self._step, self._roll, self._stage, self._process = step, roll, stage, process
         self._world = stage.world
+        self._records = self._artifacts = self._emitted = 0  # so many it made
+        # A stream of its own: what is looked at leaves what is done where it was.
+        self._aside = stage.world.random(f"aside {step.idempotency_key}/{step.attempt}")
 
-    async def run(self) -> None:
-        self._look_at_claim()
+    async def run(self) -> object:
+        """Answers the result, or None if it was set."""
+        look_at_context(self._stage, self._step)
+        self._step.result("what counts is told last")
         if self._roll.random() < 0.3:
-            await self._look_at_another()
+            await self._uncancelled(look_at_another(self._stage, self._step))
         for feature, use in self._uses().items():
             if self._world.has(feature) and (self._roll.random() < 0.4 or self._always(feature)):
                 await use()
         await self._misbehave()
         if self._roll.random() < 0.5:
+            self._stage.watch.may_be_interrupted(self._step.lease.token)
             await self._take_time(self._roll.random() * self._world.lease * self._roll.choice((0.1, 1.0)))
-        self._step.result({"token": self._step.lease.token})
-        self._stage.watch.has_finished(self._step.lease.token)
-
-    @property
-    def _expected(self) -> ExpectedStep | None:
-        """This step, unless its lease is gone: then it may be any way."""
-        step = self._stage.oracle.step(self._step.run_id, self._step.id)
-        return step if step is not None and step.token == self._step.lease.token else None
-
-    def _look_at_claim(self) -> None:
-        """What came with the lease."""
-        expected, seen = self._expected, self._step
-        if expected is None:
-            return
-        unlike = [*unlike_step(seen.step, expected), *unlike_run(seen.workflow, expected.run, is_old=True)]
-        if (seen.raw_input, seen.attempt) != (expected.spec.input, expected.attempt):
-            unlike.append(f"{expected.name} was given {seen.raw_input} for attempt {seen.attempt}")
-        if seen.saved() != loads(expected.saved or "null", Any):
-            unlike.append(f"{expected.name} was given the checkpoint {seen.saved()}, not {expected.saved}")
-        for difference in unlike:
-            self._stage.history.tell("an executor saw something else than is stored", difference)
-
-    async def _look_at_another(self) -> None:
-        """A step that has succeeded: what it produced can be read, by each of its ids."""
-        mine = self._expected
-        ended = [s for s in mine.run.steps.values() if s.status is SUCCEEDED] if mine is not None else []
-        if mine is None or not ended:
-            return
-        other = self._roll.choice(ended)
-        names = [other.spec.id, *(a for a, real in mine.run.aliases.items() if real == other.spec.id)]
-        seen: StepResult | str
-        try:
-            seen = await self._uncancelled(self._step.dependency_result(self._roll.choice(names)))
-        except DependencyError as error:
-            seen = str(error)
-        if self._expected is not None:
-            unlike = [seen] if isinstance(seen, str) else unlike_result(seen, other)
-            for difference in unlike:
-                self._stage.history.tell("an executor saw something else than is stored", difference)
+        if self._world.keeps_leases and self._aside.random() < 0.2:
+            self._tell_progress(self._step.attempt)
+            await trio.sleep(self._world.lease * (0.5 + 2 * self._aside.random()))
+        may_block = self._world.processes == 1 and self._world.has(Fault.BLOCK)
+        if may_block and not self._stage.faults.is_over and self._aside.random() < 0.2:
+            await self._hold_up(self._world.lease * (0.5 + self._aside.random()))
+        token = self._step.lease.token
+        result = {"token": token}
+        made = Made(dumps(result), self._records, self._artifacts, self._emitted)
+        self._stage.watch.has_finished(token, made)
+        if self._aside.random() < 0.5:
+            return result
+        self._step.result(result)
+        return None
 
     def _always(self, feature: Feature) -> bool:
         """A late put meets another one only if every attempt of a step stores the artifact."""
@@ -110,30 +92,37 @@ class Stub:
     async def _take_time(self, seconds: float) -> None:
         for part in range(3):
             if self._world.has(Feature.SAVE):
-                self._step.progress(part, 3)
+                self._tell_progress(part)
             await trio.sleep(seconds / 3)
 
     async def _record(self) -> None:
         for number in range(self._roll.choice((1, 1, 3))):
             self._step.record("rows", f"{self._step.id}.{number}", {"attempt": self._step.attempt})
+            self._records += 1
 
     async def _inline(self) -> None:
         self._step.artifact("note.txt", "text/plain", self._step.lease.token.encode())
+        self._artifacts += 1
 
     async def _external(self) -> None:
         body = self._step.lease.token.encode()
         put = self._step.store_artifact("bytes.bin", "application/x-bytes", body, id="bytes")
         await self._uncancelled(put)
+        self._artifacts += 1
 
     async def _save(self) -> None:
         await self._uncancelled(self._step.save(self._step.attempt))
+        self._tell_progress(self._step.attempt)
 
-    async def _uncancelled(self, call: Awaitable[T]) -> T:
+    def _tell_progress(self, done: int) -> None:
+        self._step.progress(done, 3)
+        self._stage.watch.told_progress(self._step.lease.token)
+
+    async def _uncancelled(self, call: Awaitable[object]) -> None:
         """A call to a store that is slow is waited for, cancelled or not."""
         self._stage.watch.calls_the_store(self._step.lease.token, True)
-        answer = await call
+        await call
         self._stage.watch.calls_the_store(self._step.lease.token, False)
-        return answer
 
     async def _emit(self) -> None:
         generation = int(self._step.step.metadata.get("generation", "0"))
@@ -144,13 +133,16 @@ class Stub:
             options = step_options(self._world, self._roll)
             options["metadata"] = {"generation": str(generation + 1)}
             asked = {"by": self._step.id} if self._roll.random() < 0.5 else None
-            child = self._step.emit("", asked, depends_on=self._needs(emitted), **options)
-            emitted.append(child.id)
+            emitted.append(self._emits("", asked, depends_on=self._needs(emitted), **options))
         run = self._stage.oracle.runs.get(self._step.run_id)
         if run is not None and run.dedup and self._roll.random() < 0.2:  # it is dropped, whatever its id
             options = step_options(self._world, self._roll)
             options["dedup_key"] = self._roll.choice([*run.dedup])
-            self._step.emit(f"s{self._roll.randrange(self._world.steps + 2)}", **options)
+            self._emits(f"s{self._roll.randrange(self._world.steps + 2)}", **options)
+
+    def _emits(self, step_id: str, given: object = None, **options: Any) -> str:
+        self._emitted += 1
+        return self._step.emit(step_id, given, **options).id
 
     def _needs(self, emitted: list[str]) -> Sequence[str | Dependency]:
         """What a child depends on: its emitter, one emitted before, or what is there, by any of its ids."""
@@ -170,9 +162,19 @@ class Stub:
 
     async def _fail(self) -> None:
         await trio.sleep(self._roll.choice((0.0, 0.5)))
+        if self._aside.random() < 0.1:
+            self._process.interrupted_by(self._step.lease.token)
+            raise SystemExit("an executor asks the program to end")
         if self._roll.random() < 0.6:
-            raise Retryable("flaky", delay=self._roll.choice((None, None, 0.0, 1.0)))
-        raise Permanent("broken") if self._roll.random() < 0.5 else ValueError("wrong")
+            delay = self._roll.choice((None, None, 0.0, 1.0))
+            self._raises("flaky", True, delay)
+            raise Retryable("flaky", delay=delay)
+        is_broken = self._roll.random() < 0.5
+        self._raises("broken" if is_broken else "executor_error")
+        raise Permanent("broken") if is_broken else ValueError("wrong")
+
+    def _raises(self, code: str, retryable: bool = False, delay: float | None = None) -> None:
+        self._stage.watch.raises(self._step.lease.token, (code, retryable, delay))
 
     async def _hang(self) -> None:
         await trio.sleep(self._world.lease * 3)
@@ -185,20 +187,38 @@ class Stub:
             await trio.sleep(self._roll.random() * self._world.lease * 2)
 
     async def _block(self) -> None:
-        self._process.freeze_for(self._roll.random() * self._world.lease * 2)
+        seconds = self._roll.random() * self._world.lease * 2
+        if self._world.processes == 1 and self._aside.random() < 0.8:
+            await self._hold_up(seconds)
+            return
+        self._process.freeze_for(seconds)
         await trio.lowlevel.cancel_shielded_checkpoint()
 
+    async def _hold_up(self, seconds: float) -> None:
+        """Nobody else gets a turn meanwhile: deadlines pass, and nobody is told of them."""
+        watch, token, clock = self._stage.watch, self._step.lease.token, trio.lowlevel.current_clock()
+        assert isinstance(clock, MockClock)
+        watch.blocks(self._process)
+        watch.is_not_interrupted(token)
+        clock.jump(seconds)
+        if self._aside.random() < 0.4:
+            watch.may_be_interrupted(token)
+            try:
+                await trio.sleep(0.1)
+            except trio.Cancelled:
+                watch.was_interrupted(token)
+
     async def _misfit(self) -> None:
-        emit = self._step.emit
         match self._roll.randrange(6):
             case 0:
-                emit(self._step.id, kind="work")
+                self._emits(self._step.id, kind="work")
             case 1:
-                emit("a", kind="work", depends_on=["b"])
-                emit("b", kind="work", depends_on=optional("a"))
+                self._emits("a", kind="work", depends_on=["b"])
+                self._emits("b", kind="work", depends_on=optional("a"))
             case 2:
-                emit("a", kind="work", depends_on=["a"])
+                self._emits("a", kind="work", depends_on=["a"])
             case 3:
-                emit("a", kind="work", depends_on=optional("nobody"))
+                self._emits("a", kind="work", depends_on=optional("nobody"))
             case _:
+                self._raises("invalid_output")
                 self._step.record("rows", "lone", "\ud800")

@@ -28,9 +28,7 @@ def make_package(world: World) -> Package:
             handle = run.step(f"s{index}", asked, depends_on=on, **options)
             ids.append(handle.id)
             keys += [options["dedup_key"]] if "dedup_key" in options else []
-            if (
-                keys and roll.random() < 0.2
-            ):  # it is dropped; its id may be one that another step has, or gets
+            if keys and roll.random() < 0.2:  # it is dropped; its id may be one that another has, or gets
                 options = step_options(world, roll)
                 options["dedup_key"] = roll.choice(keys)
                 run.step(f"s{roll.randrange(world.steps + 2)}", **options)

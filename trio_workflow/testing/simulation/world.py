@@ -63,6 +63,29 @@ class Feature(StrEnum):
     RARE_KIND = "rare_kind"
 
 
+LOSING = frozenset(
+    {
+        Fault.CRASH_BEFORE,
+        Fault.CRASH_INSIDE,
+        Fault.CRASH_AFTER,
+        Fault.CRASH_BETWEEN,
+        Fault.CRASH_BYTES,
+        Fault.LOST_ANSWER,
+        Fault.SLOW,
+        Fault.LOCKED,
+        Fault.DISK_FULL,
+        Fault.FREEZE,
+        Fault.CLOCK_FORWARD,
+        Fault.CLOCK_BACK,
+        Fault.BLOCK,
+        Fault.LATE_PUT,
+    }
+)
+"""What may cost a process a lease that it keeps as it should."""
+
+ODD = (Fault.HANG, Fault.SWALLOW, Fault.IO_ERROR)
+"""What tries a lease, and costs no process one that it keeps as it should."""
+
 OF_STUBS = frozenset({Fault.FAIL, Fault.HANG, Fault.SWALLOW, Fault.BLOCK, Fault.MISFIT})
 """What only executors of the simulation's own do."""
 
@@ -70,7 +93,7 @@ CLOCKS = frozenset({Fault.CLOCK_FORWARD, Fault.CLOCK_BACK})
 
 # A late put takes an artifact store, others that work, time, and clocks by which a lease runs out when it is
 # reckoned to: it comes with a world of that kind.
-_ANYWHERE = tuple(fault for fault in Fault if fault is not Fault.LATE_PUT)
+_ANYWHERE: tuple[Fault, ...] = tuple(fault for fault in Fault if fault is not Fault.LATE_PUT)
 
 
 @attrs.frozen(kw_only=True)
@@ -107,6 +130,16 @@ class World:
         """One process, whose clock and store are sound: nothing in it may wait without need."""
         return self.processes == 1 and not self.faults & DISTURBING
 
+    @property
+    def is_mild(self) -> bool:
+        """Every lease is to be renewed in time."""
+        return self.keeps_leases and Fault.IO_ERROR not in self.faults
+
+    @property
+    def keeps_leases(self) -> bool:
+        """No lease is to be lost in it, though its renewal may fail once."""
+        return not self.faults & LOSING
+
 
 DISTURBING = frozenset(Fault) - {
     Fault.FAIL,
@@ -117,15 +150,23 @@ DISTURBING = frozenset(Fault) - {
     Fault.RECONFIGURE,
 }
 
+QUIET = frozenset({Fault.HANG, Fault.SWALLOW, Fault.RESTART, Fault.IMPATIENT, Fault.POISON, Fault.IO_ERROR})
+"""What lets nobody wait, but for a store that now and then must be asked again."""
+
 
 def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
     """The world of a seed. faults: those that may be on."""
     roll = random.Random(f"{seed}/world")
     processes = roll.choice((1, 1, 2, 2, 3))
     is_calm = roll.random() < 0.15
+    kind = random.Random(f"{seed}/kind").random()
     on = _some(roll, _ANYWHERE, roll.choice((0.1, 0.25, 0.5)))
     if is_calm:
         processes, on = 1, on - DISTURBING
+    elif kind < 0.1:
+        processes, on = 1, on - LOSING | {Fault.BLOCK}
+    elif kind < 0.35:
+        on = on - LOSING | _some(random.Random(f"{seed}/odd"), ODD, 0.4)
     lease = roll.choice((3.0, 6.0, 12.0))
     world = World(
         seed=seed,
