@@ -47,9 +47,9 @@ def test_a_campaign_tells_of_its_progress_now_and_then(
 def test_a_long_campaign_fails_if_there_is_something_that_no_seed_reached(
     simulation: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "JUDGED", 2)
-    monkeypatch.setattr(command, "FAULTS_JUDGED", 2)
-    code, told = simulation("--seeds 0:2")
+    monkeypatch.setattr(command, "JUDGED", 6)
+    monkeypatch.setattr(command, "FAULTS_JUDGED", 6)
+    code, told = simulation("--seeds 0:6")
     assert (code, "never reached: nothing" in told) == (1, False)
     assert "an outcome that fault " in told  # one struck, and all went as without it
 
