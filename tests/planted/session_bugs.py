@@ -76,12 +76,6 @@ SESSION_BUGS = (
         ),
     ),
     bug(
-        "other processes' work is not looked at while all slots are full",
-        RUNTIME + "poller.py",
-        ("            if has_news:\n                await refresh(engine)\n"),
-        ("            if has_news and engine.slots.free:\n                await refresh(engine)\n"),
-    ),
-    bug(
         "who waits for a run hears nothing of other processes",
         RUNTIME + "poller.py",
         "    if awaited:\n",
