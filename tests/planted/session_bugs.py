@@ -76,12 +76,6 @@ SESSION_BUGS = (
         ),
     ),
     bug(
-        "other processes' work is not looked at while all slots are full",
-        RUNTIME + "poller.py",
-        ("            if has_news:\n                await refresh(engine)\n"),
-        ("            if has_news and engine.slots.free:\n                await refresh(engine)\n"),
-    ),
-    bug(
         "who waits for a run hears nothing of other processes",
         RUNTIME + "poller.py",
         "    if awaited:\n",
@@ -143,9 +137,8 @@ SESSION_BUGS = (
         "what an earlier attempt emitted is kept",
         AUTHORING + "step_context.py",
         "        self._emitted: list[StepSpec] = []\n",
-        "        self._emitted: list[StepSpec] = _KEPT.setdefault(claim.step_key, [])\n",
-        "class StepContext:\n",
-        ("_KEPT: dict[int, list[StepSpec]] = {}\n\n\nclass StepContext:\n"),
+        "        kept = services._engine.__dict__.setdefault('kept', {})\n"
+        "        self._emitted: list[StepSpec] = kept.setdefault(claim.step_key, [])\n",
     ),
     bug(
         "the first result wins, not the last",
@@ -202,8 +195,8 @@ SESSION_BUGS = (
     bug(
         "workers look at every queue, whatever they were told",
         RUNTIME + "workers.py",
-        "session = self._session = Session(self._engine, nursery, queues)",
-        "session = self._session = Session(self._engine, nursery)",
+        "_work_place(self._engine, queues) as",
+        "_work_place(self._engine) as",
     ),
     bug(
         "a run that was deleted leaves its rows",
