@@ -1,12 +1,8 @@
 """Whether free slots are dealt to the queues in turns: none gets a second one before each had its first."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import attrs
-
-PASSED_OVER = 8
-"""Claims in a row, of one process, that may give something to others and nothing to a queue that could."""
 
 
 @attrs.frozen
@@ -36,7 +32,6 @@ class Shares:
 
     def __init__(self) -> None:
         self.is_watched = True
-        self._passed: Counter[tuple[str, str]] = Counter()  # process, queue -> claims in a row
         self._last: dict[str, Dealt] = {}  # process -> its last claim that leased something
 
     def starved(self, process: str, dealt: Dealt) -> Iterator[tuple[str, str]]:
@@ -48,10 +43,6 @@ class Shares:
             greedy = max((share for other, share in dealt.claimed.items() if other != queue), default=0)
             if got < most and greedy > got + 1:
                 yield "a queue got more than its share", f"{queue}: {got}, another one {greedy}"
-            place = process, queue
-            self._passed[place] = self._passed[place] + 1 if not got and most else 0
-            if self._passed[place] > PASSED_OVER:
-                yield "a queue is passed over again and again", f"{queue} by {process}"
         last = self._last.get(process)
         self._last[process] = dealt
         if last is None or dealt.only is None or dealt.wanting != last.wanting:

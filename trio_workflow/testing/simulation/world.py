@@ -167,6 +167,8 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
         processes, on = 1, on - LOSING | {Fault.BLOCK}
     elif kind < 0.35:
         on = on - LOSING | _some(random.Random(f"{seed}/odd"), ODD, 0.4)
+    elif kind < 0.42:  # perhaps several processes, that nothing disturbs
+        on -= DISTURBING
     lease = roll.choice((3.0, 6.0, 12.0))
     world = World(
         seed=seed,
