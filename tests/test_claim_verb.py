@@ -98,7 +98,7 @@ async def test_nobody_is_overtaken_for_ever(bench: Bench) -> None:
 async def test_queues_are_asked_in_turns(bench: Bench) -> None:
     for queue in "abc":
         await bench.create(run(queue, *(step(f"{queue}{number}", queue=queue) for number in range(3))))
-    order = [name for turn in range(9) for name in await bench.claim(1, turn=turn)]
+    order = [name for turn in range(9) for name in await bench.claim(1, after=turn)]
     assert [name[0] for name in order[:6]] == list("abcabc")
     assert len(set(order)) == 9
 

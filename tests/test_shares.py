@@ -45,6 +45,19 @@ def test_the_queue_whose_turn_it_is_starts() -> None:
     assert [next(iter(deal(1, {"a": 1, "b": 1, "c": 0}, first))) for first in range(4)] == list("abab")
 
 
+@given(st.lists(st.sets(st.sampled_from("abcdefgh")), min_size=8, max_size=40), st.integers(0, 1000))
+def test_a_queue_that_always_wants_starts_in_time_though_others_come_and_go(
+    others: list[set[str]], begin: int
+) -> None:
+    after: str | int = begin
+    starters: list[str] = []
+    for some in others:
+        after = next(iter(deal(1, dict.fromkeys({*some, "dd"}, 1), after)))
+        starters.append(after)
+    queues = len({"dd"}.union(*others))
+    assert all("dd" in starters[at : at + queues] for at in range(len(starters) - queues + 1))
+
+
 def test_a_lone_queue_gets_all() -> None:
     assert deal(5, {"a": 9}, 7) == {"a": 5}
     assert deal(5, {}, 0) == {}

@@ -56,8 +56,8 @@ ARTIFACT_BUGS = (
     bug(
         "a stale attempt removes what it put by the id",
         RUNTIME + "services.py",
-        "        return await self._engine.artifacts.put(obj)\n",
-        "        ref = await self._engine.artifacts.put(obj)\n"
+        "        return await _patiently(lambda: put(obj))\n",
+        "        ref = await put(obj)\n"
         "        if trio.current_time() > self._holding.expires:\n"
         "            with trio.CancelScope(shield=True):\n"
         "                await self._engine.artifacts.delete(obj.id)\n"

@@ -9,14 +9,20 @@ CLAIM_BUGS = (
     bug(
         "the same queue is always asked first",
         VERBS + "hall.py",
-        "for queue, steps in found.items()}, request.turn)",
+        "for queue, steps in found.items()}, request.after)",
         "for queue, steps in found.items()}, 0)",
     ),
     bug(
         "each cycle asks the same queue first",
         "runtime/desk.py",
-        "            turn=engine.turn,\n",
-        "            turn=engine.turn if self._cap is None else 1,\n",
+        "            after=engine.went_first.get(self._queues, engine.begins_at),\n",
+        "            after=1 if self._cap is not None else engine.went_first.get(self._queues, 0),\n",
+    ),
+    bug(
+        "queues take turns by their number, however they come and go",
+        "runtime/desk.py",
+        "            engine.went_first[self._queues] = answer.claims[0].queue\n",
+        "            engine.begins_at += 1\n",
     ),
     bug(
         "one queue gets all free slots",

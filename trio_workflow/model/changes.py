@@ -99,7 +99,8 @@ class ClaimRequest:
     limit: steps over all queues. kinds: those it has executors for. queues: only these, None for all.
     free: free slots of the queues it knows; others have what default_queue allows. lease: microseconds.
     max_lost: how often a step may lose its lease. spared: tokens of its own leases that by its own clock
-    still hold, which it must not expire. turn: which queue is asked first. may_expire: asked once the write
+    still hold, which it must not expire. after: the queue that went first when something was
+    leased last; a number while nothing was. may_expire: asked once the write
     lock is held, with the time in microseconds, whether that can be trusted enough to take leases back.
     """
 
@@ -112,7 +113,7 @@ class ClaimRequest:
     queues: frozenset[str] | None = None
     free: Mapping[str, int] = attrs.field(factory=dict[str, int])
     spared: frozenset[str] = frozenset()
-    turn: int = 0
+    after: str | int = 0
     may_expire: Callable[[int], bool] = always
 
 

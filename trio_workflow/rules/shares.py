@@ -7,7 +7,8 @@ once; and since the queue's turn grows with every start, no step is overtaken fo
 queueing, Goyal, Vin and Cheng, 1996).
 """
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 
 
 def turn_of(queue_turn: int, last: int) -> int:
@@ -15,15 +16,18 @@ def turn_of(queue_turn: int, last: int) -> int:
     return max(queue_turn, last) + 1
 
 
-def deal(slots: int, wanted: Mapping[str, int], first: int) -> dict[str, int]:
-    """Slots for each queue, dealt one by one in rounds; the queue at index `first` (modulo) starts.
+def deal(slots: int, wanted: Mapping[str, int], after: str | int) -> dict[str, int]:
+    """Slots for each queue, dealt one by one in rounds.
 
-    No queue gets more than it wants, and no slot is left over while any queue wants one.
+    The queue that follows `after` by its name starts; or, as long as none has, the one at that index, modulo.
+    With the queue that started last as `after`, one that wants a slot each time starts at the latest when all
+    others have, however those come and go. No queue gets more than it wants, and no slot is left over while
+    any queue wants one.
     """
     names = sorted(name for name, wants in wanted.items() if wants > 0)
     if not names:
         return {}
-    start = first % len(names)
+    start = _index(names, after)
     order = names[start:] + names[:start]
     shares = dict.fromkeys(order, 0)
     while slots > 0 and order:
@@ -35,3 +39,7 @@ def deal(slots: int, wanted: Mapping[str, int], first: int) -> dict[str, int]:
             if shares[name] == wanted[name]:
                 order.remove(name)
     return shares
+
+
+def _index(names: Sequence[str], after: str | int) -> int:
+    return (after if isinstance(after, int) else bisect_right(names, after)) % len(names)

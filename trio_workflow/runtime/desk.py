@@ -99,7 +99,7 @@ class Desk:
             queues=self._queues,
             free=by_queue,
             spared=engine.hub.unexpired(),
-            turn=engine.turn,
+            after=engine.went_first.get(self._queues, engine.begins_at),
             may_expire=engine.drift.may_expire,
         )
 
@@ -146,7 +146,8 @@ class Desk:
             self._crew.start(claim, sent + engine.config.lease_duration)
             self._started[queue] += 1
             started += 1
-        engine.turn += bool(answer.claims)
+        if answer.claims:
+            engine.went_first[self._queues] = answer.claims[0].queue
         self.refreshed += answer.refreshed
         self._dates = answer
         self._tell(answer)

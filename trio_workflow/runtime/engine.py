@@ -45,9 +45,10 @@ class Engine:
         self.is_unavailable = False  # the store could not be written when last tried
         self.told: set[tuple[str, str]] = set()  # what was logged once and need not be again
         self.rate_limited: frozenset[str] = frozenset()
-        # Which queue is asked first: another one after each claim. Kept here and begun anywhere, since a
-        # session, or a process, may live for one claim only.
-        self.turn = int(SOURCE.roll() * 1000)
+        # Which queue went first in the last claim, by the queues that its session serves. Kept here and begun
+        # anywhere, since a session, or a process, may live for one claim only.
+        self.went_first: dict[frozenset[str] | None, str] = {}
+        self.begins_at = int(SOURCE.roll() * 1000)
         self.sessions: AsyncValue[int] = AsyncValue(0)
         self.poll_intervals: list[float] = []  # of those who want to hear of other processes' work
         self.interest = AsyncBool(False)  # rung when somebody begins to want that

@@ -41,7 +41,9 @@ class StepServices:
         """A body that can be read only once is offered once."""
         self._refuse_the_dead()
         put = self._engine.artifacts.put
-        return await (put(obj) if isinstance(obj.body, AsyncIterable) else _patiently(lambda: put(obj)))
+        if isinstance(obj.body, AsyncIterable):
+            return await put(obj)
+        return await _patiently(lambda: put(obj))
 
     async def projection(self, name: str) -> Projection:
         self._refuse_the_dead()

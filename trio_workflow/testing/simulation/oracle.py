@@ -176,7 +176,7 @@ class Oracle:
         for step in all_steps(self.runs.values()):
             if step.status is READY and not step.is_due and step.ready_at <= fact.now:
                 step.fall_due()
-        starved = partial(self.shares.starved, fact.process)
+        starved = partial(self.shares.starved, (fact.process, request.queues))
         for broken, about in broken_limits(self.runs.values(), self.queues, answer, request, starved):
             self._tell(broken, about)
         self._take_turns(answer)

@@ -1,5 +1,6 @@
 """Whether free slots are dealt to the queues in turns: none gets a second one before each had its first."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -27,14 +28,20 @@ class Dealt:
         return next(queue for queue, share in self.claimed.items() if share) if is_scarce else None
 
 
+Claimer = tuple[str, frozenset[str] | None]
+"""A process, and the queues that it claims from: all, or some."""
+
+
 class Shares:
     """is_watched: every process hears what it has leased, so that it can let others go first next time."""
 
     def __init__(self) -> None:
         self.is_watched = True
-        self._last: dict[str, Dealt] = {}  # process -> its last claim that leased something
+        self._last: dict[Claimer, Dealt] = {}  # the last claim of each that leased something
+        self._waits: dict[Claimer, Counter[str]] = {}  # how often in a row each queue got nothing
+        self._queues: set[str] = set()
 
-    def starved(self, process: str, dealt: Dealt) -> Iterator[tuple[str, str]]:
+    def starved(self, claimer: Claimer, dealt: Dealt) -> Iterator[tuple[str, str]]:
         """Told of every claim in turn; answers what it broke."""
         if not self.is_watched or not sum(dealt.claimed.values()):
             return
@@ -43,9 +50,20 @@ class Shares:
             greedy = max((share for other, share in dealt.claimed.items() if other != queue), default=0)
             if got < most and greedy > got + 1:
                 yield "a queue got more than its share", f"{queue}: {got}, another one {greedy}"
-        last = self._last.get(process)
-        self._last[process] = dealt
+        yield from self._passed_over(claimer, dealt)
+        last = self._last.get(claimer)
+        self._last[claimer] = dealt
         if last is None or dealt.only is None or dealt.wanting != last.wanting:
             return
         if dealt.only == last.only:
             yield "a queue went first twice in a row", f"{dealt.only} of {sorted(dealt.wanting)}"
+
+    def _passed_over(self, claimer: Claimer, dealt: Dealt) -> Iterator[tuple[str, str]]:
+        """A queue that wants a slot each time gets one before another queue has gone first twice."""
+        before = self._waits.get(claimer, Counter[str]())
+        waits = Counter({q: before[q] + 1 for q in dealt.wanting if not dealt.claimed.get(q, 0)})
+        self._waits[claimer] = waits
+        self._queues |= dealt.wanting
+        for queue, times in waits.items():
+            if times >= len(self._queues):
+                yield "a queue was passed over", f"{queue}: {times} times"

@@ -63,7 +63,7 @@ class Hall:
             for queue, kinds in self._groups().items()
             if (slots := self._slots(queue)) > 0
         }
-        shares = deal(request.limit, {queue: len(steps) for queue, steps in found.items()}, request.turn)
+        shares = deal(request.limit, {queue: len(steps) for queue, steps in found.items()}, request.after)
         return {queue: found[queue][:share] for queue, share in shares.items() if share}
 
     def _groups(self) -> dict[str, list[str]]:
