@@ -210,4 +210,16 @@ SESSION_BUGS = (
         ("            self._is_asked_for\n            or"),
         ("            self._is_asked_for and False\n            and"),
     ),
+    bug(
+        "other processes' work is not looked at while every slot is taken",
+        RUNTIME + "poller.py",
+        "            if has_news:\n",
+        "            if has_news and engine.slots.free:\n",
+    ),
+    bug(
+        "what a step that goes on made before can be read as its result",
+        SQLITE + "reads.py",
+        "run_id, step_id, of_ended=True))",
+        "run_id, step_id))",
+    ),
 )

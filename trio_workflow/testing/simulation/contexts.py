@@ -58,6 +58,16 @@ async def look_at_another(stage: Stage, context: StepContext) -> None:
         _tell(stage, unlike)
 
 
+async def look_at_itself(stage: Stage, context: StepContext) -> None:
+    """A step that goes on has produced nothing yet."""
+    try:
+        await context.dependency_result(context.id)
+    except DependencyError:
+        return
+    if context.lease.token in stage.oracle.running:
+        _tell(stage, [f"{context.idempotency_key} goes on, and its result could be read"])
+
+
 def _tell(stage: Stage, unlike: Iterator[str] | list[str]) -> None:
     for difference in unlike:
         stage.history.tell("an executor saw something else than is stored", difference)

@@ -18,7 +18,7 @@ from trio_workflow.errors import Permanent, Retryable
 from trio_workflow.model.payload import dumps
 from trio_workflow.model.plan import Dependency
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.contexts import look_at_another, look_at_context
+from trio_workflow.testing.simulation.contexts import look_at_another, look_at_context, look_at_itself
 from trio_workflow.testing.simulation.products import Made
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.workload import step_options
@@ -53,7 +53,8 @@ class Stub:
         look_at_context(self._stage, self._step)
         self._step.result("what counts is told last")
         if self._roll.random() < 0.3:
-            await self._uncancelled(look_at_another(self._stage, self._step))
+            look = look_at_another if self._aside.random() < 0.8 else look_at_itself
+            await self._uncancelled(look(self._stage, self._step))
         for feature, use in self._uses().items():
             if self._world.has(feature) and (self._roll.random() < 0.4 or self._always(feature)):
                 await use()

@@ -144,7 +144,8 @@ class Watch:
         is_due = holding.reason is None and took < timeout and holds
         if execution.made and is_due and execution.is_own_master and not isinstance(outcome, Success):
             self._history.tell("an executor had finished and did not succeed", f"{execution.step}: {outcome}")
-        if self._world.is_mild and holding.reason in (None, Reason.STOPPED):
+        was_kept = holding.reason in (None, Reason.STOPPED) and holding.token not in self._oracle.enders
+        if self._world.is_mild and was_kept:
             since = now - self._oracle.confirmed[holding.token]
             if since > self._world.lease / 3 + GRAIN:
                 self._history.tell("a lease was not renewed in time", f"{execution.step}: {since:.3f} s")

@@ -188,8 +188,23 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
         faults=on & faults,
         features=_some(roll, tuple(Feature), 0.5),
     )
-    has_place = world.has(Feature.EXTERNAL) and not is_calm and not on & CLOCKS
+    if not is_calm and 0.42 <= kind < 0.5:
+        return _with_busy_workers(world, faults)
+    has_place = world.has(Feature.EXTERNAL) and not is_calm and not on & CLOCKS and kind > 0.5
     return _with_late_puts(world) if Fault.LATE_PUT in faults and has_place and roll.random() < 0.5 else world
+
+
+def _with_busy_workers(world: World, faults: frozenset[Fault]) -> World:
+    """The same, undisturbed: each process runs one step at a time, and another may cancel its run."""
+    return attrs.evolve(
+        world,
+        faults=(world.faults - DISTURBING | {Fault.CANCEL_RUN}) & faults,
+        processes=2,
+        lease=12.0,
+        poll=0.25,
+        max_workers=1,
+        duration=25.0,
+    )
 
 
 def _with_late_puts(world: World) -> World:
