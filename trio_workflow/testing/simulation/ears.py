@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from trio_workflow.model.changes import Changes, StepMove
 from trio_workflow.model.event import Event
@@ -57,8 +56,9 @@ class Ears:
                 await trio.sleep(0.3)
                 if self._process.is_dead:  # of what comes after the end the other reader hears nothing
                     return
-                if not any(event is heard for heard in self._heard):  # both were frozen
-                    await wait_all_tasks_blocked()
+                for _ in range(10):  # both were frozen, and this one woke first
+                    if not any(event is heard for heard in self._heard):
+                        await trio.sleep(0.1)
                 found = [i for i in range(place, len(self._heard)) if self._heard[i] is event]
                 if not found or found[0] < before - buffer or found[0] - taken > stream.dropped:
                     about = f"{event} at {found} of {len(self._heard)} after {taken}, {stream.dropped} lost"

@@ -190,7 +190,9 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
     )
     if not is_calm and 0.42 <= kind < 0.5:
         return _with_busy_workers(world, faults)
-    has_place = world.has(Feature.EXTERNAL) and not is_calm and not on & CLOCKS and kind > 0.5
+    if not is_calm and 0.5 <= kind < 0.56:
+        return _with_wrong_clocks(world, faults)
+    has_place = world.has(Feature.EXTERNAL) and not is_calm and not on & CLOCKS and kind > 0.56
     return _with_late_puts(world) if Fault.LATE_PUT in faults and has_place and roll.random() < 0.5 else world
 
 
@@ -203,6 +205,18 @@ def _with_busy_workers(world: World, faults: frozenset[Fault]) -> World:
         lease=12.0,
         poll=0.25,
         max_workers=1,
+        duration=25.0,
+    )
+
+
+def _with_wrong_clocks(world: World, faults: frozenset[Fault]) -> World:
+    """The same, with steps that wait for nothing but their rate, by clocks that are set forward and back."""
+    return attrs.evolve(
+        world,
+        faults=(world.faults | CLOCKS) & faults,
+        used=("rated",),
+        runs=5,
+        steps=10,
         duration=25.0,
     )
 
