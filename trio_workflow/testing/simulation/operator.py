@@ -122,7 +122,7 @@ class Operator:
         self._stage.faults.count(Fault.CANCEL_RUN)
         run_id = self._some_run()
         await self._rt.cancel_run(run_id)
-        self._stage.watch.canceled.add((self._process.name, run_id))
+        self._stage.watch.knows_canceled(self._process, run_id)
         if (self._process.name, run_id) not in self._oracle.cancels:
             self._stage.history.tell("a cancel was acknowledged and is not stored", run_id)
 

@@ -16,6 +16,7 @@ from trio_workflow.model.outcome import Completion, Failed, Success
 from trio_workflow.runtime.attempt import Ended
 from trio_workflow.runtime.holding import Holding, Reason
 from trio_workflow.testing.simulation.actor import Actor
+from trio_workflow.testing.simulation.expected import ExpectedRun
 from trio_workflow.testing.simulation.history import History
 from trio_workflow.testing.simulation.oracle import Oracle
 from trio_workflow.testing.simulation.products import Made, Raised, disagreements
@@ -59,7 +60,9 @@ class Watch:
         self.executions: dict[str, Execution] = {}
         self.started: Counter[str] = Counter()  # executions, by queue
         self._successes: dict[str, bool] = {}  # tokens under which one was handed in
-        self.canceled: set[tuple[str, str]] = set()  # processes, with the runs they were told are canceled
+        self._canceled: list[
+            tuple[str, ExpectedRun]
+        ] = []  # processes, with the runs they know to be canceled
         self.knows_executors = True  # whether they say when they do not end on a cancel
 
     def starts(self, process: Actor, holding: Holding) -> None:
@@ -68,7 +71,9 @@ class Watch:
         self._history.note(f"{process.name} starts {name} attempt {step.attempt}")
         if self._oracle.owners.get(token) != process.name:
             self._history.tell("an executor started without a lease of its process", name)
-        if (process.name, step.run_id) in self.canceled and token in self._oracle.enders:
+        run = self._oracle.runs.get(step.run_id)
+        knows = any(who == process.name and canceled is run for who, canceled in self._canceled)
+        if knows and token in self._oracle.enders:
             self._history.tell("an executor started of a run that its process knew to be canceled", name)
         self._beside(process, name)
         is_cooperative = not self._scheduler.is_frozen(process)
@@ -89,6 +94,12 @@ class Watch:
             self._history.tell("a process ran more than a queue's limit", f"{process.name}: {step.queue}")
         if process.serves is not None and step.queue not in process.serves:
             self._history.tell("a process ran a step of a queue that it does not serve", name)
+
+    def knows_canceled(self, process: Actor, run_id: str) -> None:
+        """The process was told that the run is canceled. One that has its id later is another."""
+        run = self._oracle.runs.get(run_id)
+        if run is not None:
+            self._canceled.append((process.name, run))
 
     def stored(self, completions: Iterable[Completion]) -> None:
         """These were committed. What is stored of a success is a success, unless the store refuses it."""
