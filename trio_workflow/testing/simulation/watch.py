@@ -60,9 +60,7 @@ class Watch:
         self.executions: dict[str, Execution] = {}
         self.started: Counter[str] = Counter()  # executions, by queue
         self._successes: dict[str, bool] = {}  # tokens under which one was handed in
-        self._canceled: list[
-            tuple[str, ExpectedRun]
-        ] = []  # processes, with the runs they know to be canceled
+        self._canceled: list[tuple[str, ExpectedRun]] = []  # processes, with runs they know of
         self.knows_executors = True  # whether they say when they do not end on a cancel
 
     def starts(self, process: Actor, holding: Holding) -> None:
