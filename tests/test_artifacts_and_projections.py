@@ -199,7 +199,7 @@ async def test_removing_a_run_removes_its_bytes_and_no_others(
         assert await rt.workflow("old") is None
         assert len(files(tmp_path)) < len(before)
         hashes = {hashlib.sha256(f"old {n}".encode()).hexdigest() for n in range(3)}
-        assert not hashes & files(tmp_path)
+        assert not [name for name in files(tmp_path) if name[:64] in hashes]
         assert await read(rt, "new", "a2") == b"new 2"
         with pytest.raises(ArtifactNotFoundError):
             await read(rt, "old", "a2")

@@ -125,7 +125,7 @@ async def read_what_is_spoilt(folder: Path) -> None:
             with pytest.raises(StoreLostError, match="is damaged"):
                 await rt.workflow("r")
             before = both(path)
-            with pytest.raises(StoreLostError, match="is damaged"):
+            with pytest.raises(RuntimeCrashedError, match="is damaged"):
                 await rt.start_run("p")
             await trio.sleep(1000)
             raise AssertionError("it goes on")

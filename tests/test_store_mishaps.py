@@ -17,11 +17,11 @@ from trio_workflow.errors import RuntimeClosedError, StoreError, StoreLostError
 from trio_workflow.store import SQLiteStore
 from trio_workflow.store.sqlite import check, file_header, opening, statements
 from trio_workflow.store.sqlite.connections import Readers, connect_to_look
-from trio_workflow.store.sqlite.faults import Loss
 from trio_workflow.store.sqlite.file_header import is_truncated
 from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
 from trio_workflow.store.sqlite.opening import MIGRATIONS, open_file, schema_version
 from trio_workflow.store.sqlite.transaction import Tx
+from trio_workflow.store.sqlite.watch import Watch
 
 
 async def is_writable(bench: Bench, run_id: str) -> bool:
@@ -139,7 +139,7 @@ async def test_a_read_that_its_error_ended_hinders_no_other(bench: Bench) -> Non
         conn.execute("ROLLBACK")
         raise sqlite3.OperationalError("the disk went away")
 
-    readers = Readers(str(bench.path), Loss())
+    readers = Readers(str(bench.path), Watch(str(bench.path)))
     with pytest.raises(StoreError, match="the disk went away"):
         await readers.read(ended)
     assert await readers.read(lambda conn: conn.execute("SELECT count(*) FROM runs").fetchone()[0]) == 0
@@ -149,7 +149,7 @@ async def test_a_read_that_its_error_ended_hinders_no_other(bench: Bench) -> Non
 async def test_a_connection_that_reads_while_the_store_closes_is_closed_when_its_read_ends(
     bench: Bench,
 ) -> None:
-    readers = Readers(str(bench.path), Loss())
+    readers = Readers(str(bench.path), Watch(str(bench.path)))
 
     def close_meanwhile(conn: sqlite3.Connection) -> sqlite3.Connection:
         readers.close()

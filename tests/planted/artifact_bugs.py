@@ -18,12 +18,18 @@ ARTIFACT_BUGS = (
     bug(
         "an artifact's bytes are named by its id alone",
         ARTIFACTS + "layout.py",
-        "        return self.folder / sha256\n",
+        "        return self.folder / stem\n",
         '        return self.folder / "bytes"\n',
-        '        return self.folder / f"{sha256}.json"\n',
+        '        return self.folder / f"{stem}.json"\n',
         '        return self.folder / "bytes.json"\n',
-        "        return name == self.latest.name or is_sha256(",
-        '        return name in (self.latest.name, "bytes", "bytes.json") or is_sha256(',
+        "        return name == self.latest.name or _STEM",
+        '        return name in (self.latest.name, "bytes", "bytes.json") or _STEM',
+    ),
+    bug(
+        "bytes of two runs that had one id share a file",
+        ARTIFACTS + "layout.py",
+        '    return f"{sha256}-{life}" if life else sha256\n',
+        "    return sha256\n",
     ),
     bug(
         "a put answers what is there under its id",
@@ -37,8 +43,8 @@ ARTIFACT_BUGS = (
     bug(
         "a put leaves the bytes that are there under its id",
         ARTIFACTS + "writer.py",
-        "        _also_name(self._path, place.data(sha256))\n",
-        "        if not place.latest.exists():\n            _also_name(self._path, place.data(sha256))\n",
+        "        _also_name(self._path, place.data(stem))\n",
+        "        if not place.latest.exists():\n            _also_name(self._path, place.data(stem))\n",
     ),
     bug(
         "a reference is read as its id",
@@ -51,7 +57,7 @@ ARTIFACT_BUGS = (
         ARTIFACTS + "file_store.py",
         "                await self._offload.run(part.discard)\n",
         "                await self._offload.run(part.discard)\n"
-        "                await self._offload.run(self._delete, obj.id)\n",
+        "                await self._offload.run(remove, self._layout, obj.id)\n",
     ),
     bug(
         "a stale attempt removes what it put by the id",
@@ -61,7 +67,8 @@ ARTIFACT_BUGS = (
         "        if trio.current_time() > self._holding.expires:\n"
         "            with trio.CancelScope(shield=True):\n"
         "                await self._engine.artifacts.delete(obj.id)\n"
-        "        return ref\n",
+        "        return ref\n"
+        "        return await (put(obj) if isinstance(obj.body, AsyncIterable)",
     ),
     bug(
         "bytes are removed before their run is",

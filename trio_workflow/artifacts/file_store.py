@@ -10,7 +10,7 @@ from typing import TypeVar, TypeVarTuple
 import trio
 
 from trio_workflow.artifacts.bodies import check_body, copy_body
-from trio_workflow.artifacts.layout import Layout, Place, is_sha256
+from trio_workflow.artifacts.layout import Layout, Place, check_life, stem_of
 from trio_workflow.artifacts.reader import FileReader, open_reader, read_latest
 from trio_workflow.artifacts.writer import PartFile, remove_leftovers
 from trio_workflow.errors import ConfigError, StoreError, StoreUnavailableError
@@ -46,10 +46,11 @@ class FileArtifactStore:
         """Keep the body, whole or not at all, and answer what names it. It survives power loss from then on.
 
         Raises TypeError for a body, or a chunk of one, that is not bytes (text included), and what reading
-        the body raises, FileNotFoundError among it; StoreUnavailableError when the disk is full. It leaves
-        nothing behind then, nor cancelled.
+        the body raises, FileNotFoundError among it; StoreUnavailableError when the disk is full; OptionError
+        for a life that cannot be part of a file name. It leaves nothing behind then, nor cancelled.
         """
         check_body(obj.body)
+        check_life(obj.life)
         part = await self._while_there_is_room(self._begin)
 
         async def write(piece: bytes) -> None:
@@ -82,7 +83,7 @@ class FileArtifactStore:
         When the ref's bytes were the last put, the id names nothing afterwards, not the put before; nor
         perhaps when another put of the id is under way at that moment. Refs are exact all the same.
         """
-        await self._offload.run(self._delete, ref_or_id)
+        await self._offload.run(remove, self._layout, ref_or_id)
 
     async def _while_there_is_room(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
         """Do it in a thread, on our disk: the body's own may be another one."""
@@ -101,19 +102,20 @@ class FileArtifactStore:
             remove_leftovers(self._layout)
         return PartFile(self._layout)
 
-    def _delete(self, ref_or_id: ArtifactRef | str) -> None:
-        POINTS.reach(Point.REMOVE)
-        artifact_id = ref_or_id if isinstance(ref_or_id, str) else ref_or_id.id
-        place = self._layout.place(artifact_id)
-        with suppress(FileNotFoundError):
-            if isinstance(ref_or_id, str):
-                _remove_all(place)
-            else:
-                _remove_exact(place, ref_or_id)
-        # Folders that still hold something stay.
-        with suppress(OSError):
-            place.folder.rmdir()
-            place.shard.rmdir()
+
+def remove(layout: Layout, ref_or_id: ArtifactRef | str) -> None:
+    """Remove the files of a ref, or all of an id. A blocking call."""
+    POINTS.reach(Point.REMOVE)
+    place = layout.place(ref_or_id if isinstance(ref_or_id, str) else ref_or_id.id)
+    with suppress(FileNotFoundError):
+        if isinstance(ref_or_id, str):
+            _remove_all(place)
+        else:
+            _remove_exact(place, ref_or_id)
+    # Folders that still hold something stay.
+    with suppress(OSError):
+        place.folder.rmdir()
+        place.shard.rmdir()
 
 
 def _remove_all(place: Place) -> None:
@@ -125,11 +127,12 @@ def _remove_all(place: Place) -> None:
 
 
 def _remove_exact(place: Place, ref: ArtifactRef) -> None:
-    if not is_sha256(ref.sha256):
+    stem = stem_of(ref)
+    if stem is None:
         return
     if _names(place, ref):
         place.latest.unlink(missing_ok=True)
-    for path in (place.sidecar(ref.sha256), place.data(ref.sha256)):
+    for path in (place.sidecar(stem), place.data(stem)):
         path.unlink(missing_ok=True)
 
 
@@ -139,4 +142,4 @@ def _names(place: Place, ref: ArtifactRef) -> bool:
         latest = read_latest(place, ref.id)
     except StoreError:
         return False
-    return latest is not None and latest.sha256 == ref.sha256
+    return latest is not None and stem_of(latest) == stem_of(ref)

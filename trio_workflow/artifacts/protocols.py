@@ -28,6 +28,12 @@ class ArtifactStore(Protocol):
     """Keeps bytes under ids. A ref names exact bytes, by their hash; an id names the last put.
 
     So a late put of a stale worker under the same id cannot replace what somebody holds a ref to.
+
+    Nor may a late delete take what another has put. A run may be deleted, and its id used again: who removes
+    the bytes of the first may have been stopped for any time before it calls `delete`, while the second has
+    stored the same bytes under the same artifact id. So the bytes of two lives (see `ArtifactObject.life`)
+    must never share a place, and a ref must say which it names: its uri may, since nobody else reads that.
+    Puts of the same bytes within one life may share theirs: retries then leave less behind.
     """
 
     async def put(self, obj: ArtifactObject, /) -> ArtifactRef:

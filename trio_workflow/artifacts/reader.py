@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import trio
 
 from trio_workflow.artifacts.bodies import PIECE
-from trio_workflow.artifacts.layout import Layout, Place, is_sha256
+from trio_workflow.artifacts.layout import Layout, Place, check_life, stem, stem_of
 from trio_workflow.errors import ArtifactNotFoundError, StoreError, WorkflowError
 from trio_workflow.model.artifact import ArtifactRef
 from trio_workflow.offload import Offload
@@ -39,16 +39,19 @@ def read_latest(place: Place, artifact_id: str) -> ArtifactRef | None:
         return None
     try:
         record: dict[str, Any] = json.loads(text)
-        if record["id"] != artifact_id or not is_sha256(record["sha256"]):
+        life = record.pop("life", "")
+        check_life(life)
+        ref = ArtifactRef(uri=place.data(stem(record["sha256"], life)).as_uri(), **record)
+        if ref.id != artifact_id or stem_of(ref) is None:
             raise ValueError("it is about something else")
-        return ArtifactRef(uri=place.data(record["sha256"]).as_uri(), **record)
+        return ref
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"artifact {artifact_id!r}: {place.latest} cannot be used: {error}") from error
 
 
 def _open_exact(layout: Layout, ref: ArtifactRef) -> BinaryIO:
-    # A hash that is none could lead out of the root.
-    file = _open_data(layout.place(ref.id).data(ref.sha256)) if is_sha256(ref.sha256) else None
+    name = stem_of(ref)  # a hash that is none could lead out of the root
+    file = None if name is None else _open_data(layout.place(ref.id).data(name))
     if file is None:
         raise ArtifactNotFoundError(f"artifact {ref.id!r} has no bytes with SHA-256 {ref.sha256}")
     return file
@@ -60,7 +63,9 @@ def _open_latest(place: Place, artifact_id: str) -> tuple[ArtifactRef, BinaryIO]
     while (ref := read_latest(place, artifact_id)) != missing:
         if ref is None:
             break
-        file = _open_data(place.data(ref.sha256))
+        name = stem_of(ref)
+        assert name is not None  # the pointer could be read
+        file = _open_data(place.data(name))
         if file is not None:
             return ref, file
         missing = ref

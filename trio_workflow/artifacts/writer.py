@@ -21,7 +21,7 @@ from typing import IO, Any
 import attrs
 
 from trio_workflow.artifacts.folders import make_folder, sync_folder
-from trio_workflow.artifacts.layout import Layout, Place
+from trio_workflow.artifacts.layout import Layout, Place, stem
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
 from trio_workflow.points import POINTS, Point
 
@@ -53,10 +53,10 @@ class PartFile:
         place = self._layout.place(obj.id)
         ref = self._reference(obj, place)
         for path in (self._sidecar, self._latest):
-            _write_record(path, ref)
+            _write_record(path, ref, obj.life)
         while True:
             try:
-                self._name(place, ref.sha256)
+                self._name(place, stem(ref.sha256, obj.life))
                 POINTS.reach(Point.BYTES)
                 break
             except FileNotFoundError:
@@ -73,10 +73,10 @@ class PartFile:
         for path in (self._path, self._sidecar, self._latest):
             path.unlink(missing_ok=True)
 
-    def _name(self, place: Place, sha256: str) -> None:
+    def _name(self, place: Place, stem: str) -> None:
         make_folder(place.folder)
-        _also_name(self._path, place.data(sha256))
-        _also_name(self._sidecar, place.sidecar(sha256))
+        _also_name(self._path, place.data(stem))
+        _also_name(self._sidecar, place.sidecar(stem))
         sync_folder(place.folder)
         _also_name(self._latest, place.latest)
         for folder in (place.folder, place.shard, self._layout.root):
@@ -86,7 +86,7 @@ class PartFile:
         sha256 = self._hash.hexdigest()
         return ArtifactRef(
             id=obj.id,
-            uri=place.data(sha256).as_uri(),
+            uri=place.data(stem(sha256, obj.life)).as_uri(),
             name=obj.name,
             kind=obj.kind,
             content_type=obj.content_type,
@@ -116,8 +116,8 @@ def _also_name(source: Path, name: Path) -> None:
         link.unlink(missing_ok=True)  # a rename between two names of one file does nothing
 
 
-def _write_record(path: Path, ref: ArtifactRef) -> None:
-    record = attrs.asdict(ref, filter=attrs.filters.exclude("uri"))
+def _write_record(path: Path, ref: ArtifactRef, life: str) -> None:
+    record = attrs.asdict(ref, filter=attrs.filters.exclude("uri")) | ({"life": life} if life else {})
     with open(path, "x", encoding="utf-8") as file:
         json.dump(record, file, sort_keys=True)
         _sync_and_close(file)

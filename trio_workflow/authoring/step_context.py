@@ -272,6 +272,7 @@ class StepContext:
             content_type=content_type,
             metadata=texts("artifact metadata", metadata or {}),
             body=body,
+            life=str(self._claim.run_key),
         )
         self._ids.add(full)
         return obj

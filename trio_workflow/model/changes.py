@@ -57,6 +57,8 @@ class Changes:
 class Claim:
     """A step now leased to this process. expires_at: microseconds, the lease's first expiry.
 
+    run_key: no other run of the store ever has the same, whatever its id.
+
     What every attempt needs stands here. The whole step and its run are read from their rows when they are
     first asked for: few executors ask, and that costs more than the rest of a claim.
     """
@@ -70,6 +72,7 @@ class Claim:
     input: str
     timeout: float | None
     run_id: str
+    run_key: int
     started_at: int
     expires_at: int
     saved: str | None = None

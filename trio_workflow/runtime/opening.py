@@ -13,7 +13,7 @@ from typing import cast
 import trio
 
 from trio_workflow.clock import Clock, current_clock
-from trio_workflow.errors import RuntimeCrashedError
+from trio_workflow.errors import RuntimeCrashedError, StoreLostError
 from trio_workflow.projections import ClosableProjectionStore
 from trio_workflow.runtime.config import Config
 from trio_workflow.runtime.engine import Engine
@@ -82,10 +82,11 @@ async def _background(engine: Engine) -> AsyncGenerator[Runtime]:
 
 
 def _is_our_own(error: BaseException) -> bool:
-    """Whether the caller's block ended with nothing but the crash, as its workers' nursery tells of it."""
+    """Whether the caller's block ended with nothing but the crash, as its workers' nursery tells of it, or
+    whoever was the first to find the store lost."""
     if isinstance(error, BaseExceptionGroup):
         return all(_is_our_own(part) for part in cast("BaseExceptionGroup[BaseException]", error).exceptions)
-    return isinstance(error, RuntimeCrashedError | trio.Cancelled)
+    return isinstance(error, RuntimeCrashedError | StoreLostError | trio.Cancelled)
 
 
 def _stop_block(engine: Engine, nursery: trio.Nursery) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 import attrs
 
 from trio_workflow.authoring.run_builder import plan_run
-from trio_workflow.errors import ConfigError, RunInTrashError, RunNotFoundError
+from trio_workflow.errors import ConfigError, RunInTrashError, RunNotFoundError, StoreLostError
 from trio_workflow.model.payload import require_name
 from trio_workflow.model.plan import RunSpec
 from trio_workflow.model.records import WorkflowRun
@@ -84,7 +84,7 @@ async def _plan(engine: Engine, start: StartRun) -> RunSpec:
 
 
 async def wait_for_run(engine: Engine, run_id: str) -> WorkflowRun:
-    """The run, once it has ended, here or in another process."""
+    """The run, once it has ended, here or in another process. A store that is lost ends the engine."""
     with engine.hears_of_others(engine.config.poll_interval):
         while True:
             engine.check_open()
@@ -96,5 +96,7 @@ async def wait_for_run(engine: Engine, run_id: str) -> WorkflowRun:
                 if run.status.is_final:
                     return run
                 await ended.wait()
+            except StoreLostError as error:
+                engine.crash_from(error)
             finally:
                 engine.hub.forget(run_id, ended)

@@ -1,7 +1,7 @@
 """The runtime: every public method, as one line over the part that does it."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
 import trio
@@ -9,7 +9,7 @@ import trio
 from trio_workflow.artifacts import ArtifactReader
 from trio_workflow.authoring.executor import Executor
 from trio_workflow.authoring.package import Package
-from trio_workflow.errors import ArtifactNotFoundError, ConfigError, OptionError
+from trio_workflow.errors import ArtifactNotFoundError, ConfigError, OptionError, StoreLostError
 from trio_workflow.model.records import Page, QueueStatus, Record, Step, StepResult, Violation, WorkflowRun
 from trio_workflow.model.status import RunStatus, StepStatus
 from trio_workflow.projections import Projection
@@ -27,6 +27,7 @@ class Runtime:
 
     Every method raises RuntimeClosedError after the block has ended, RuntimeCrashedError when the engine
     could not go on, and those that write raise StoreUnavailableError while the store cannot be written.
+    A call that finds the store lost raises StoreLostError, and the engine cannot go on from then on.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -41,6 +42,16 @@ class Runtime:
     def _open(self) -> Engine:
         self._engine.check_open()
         return self._engine
+
+    @contextmanager
+    def _asked(self) -> Generator[Engine]:
+        """The engine, for a call to its store: one that finds it lost ends the engine."""
+        engine = self._open()
+        try:
+            yield engine
+        except StoreLostError as error:
+            engine.crash_from(error)
+            raise
 
     # Packages and executors
 
@@ -72,7 +83,8 @@ class Runtime:
         PackageNotFoundError, InputError, GraphError, RunExistsError, ValueError; nothing is stored then.
         """
         start = StartRun(package_name, input, run_id=run_id, name=name, metadata=metadata)
-        [handle] = await start_runs(self._open(), [start], if_exists)
+        with self._asked() as engine:
+            [handle] = await start_runs(engine, [start], if_exists)
         return handle
 
     async def start_runs(self, runs: Sequence[StartRun], *, if_exists: IfExists = "raise") -> list[RunHandle]:
@@ -81,7 +93,8 @@ class Runtime:
         for start in asked:
             if not isinstance(start, StartRun):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
                 raise OptionError(f"start_runs takes StartRun objects, not {start!r}")
-        return await start_runs(self._open(), asked, if_exists)
+        with self._asked() as engine:
+            return await start_runs(engine, asked, if_exists)
 
     async def wait(self, run_id: str) -> WorkflowRun:
         """The run, once it has ended. Raises RunNotFoundError."""
@@ -124,17 +137,20 @@ class Runtime:
     async def workflow(self, run_id: str) -> WorkflowRun | None:
         """A run, or None."""
         _ids(run_id)
-        return await self._open().store.reads.workflow(run_id)
+        with self._asked() as engine:
+            return await engine.store.reads.workflow(run_id)
 
     async def step(self, run_id: str, step_id: str) -> Step | None:
         """A step, by its id or one that stands for it (see dedup_key), or None."""
         _ids(run_id, step_id)
-        return await self._open().store.reads.step(run_id, step_id)
+        with self._asked() as engine:
+            return await engine.store.reads.step(run_id, step_id)
 
     async def result(self, run_id: str, step_id: str) -> StepResult | None:
         """What a step has produced, or None before it has ended an attempt."""
         _ids(run_id, step_id)
-        return await self._open().store.reads.result(run_id, step_id)
+        with self._asked() as engine:
+            return await engine.store.reads.result(run_id, step_id)
 
     async def runs(
         self,
@@ -147,9 +163,10 @@ class Runtime:
     ) -> Page[WorkflowRun]:
         """Runs, newest first. metadata: every entry must match."""
         wanted = _run_status(status)
-        return await self._open().store.reads.runs(
-            package=package, status=wanted, metadata=metadata, limit=_limit(limit), after=after
-        )
+        with self._asked() as engine:
+            return await engine.store.reads.runs(
+                package=package, status=wanted, metadata=metadata, limit=_limit(limit), after=after
+            )
 
     async def steps(
         self,
@@ -162,20 +179,22 @@ class Runtime:
         """A run's steps, in the order of their creation."""
         _ids(run_id)
         wanted = _step_status(status)
-        return await self._open().store.reads.steps(run_id, status=wanted, limit=_limit(limit), after=after)
+        with self._asked() as engine:
+            return await engine.store.reads.steps(run_id, status=wanted, limit=_limit(limit), after=after)
 
     async def records(
         self, collection: str, *, run_id: str | None = None, limit: int = 1000, after: str | None = None
     ) -> Page[Record]:
         """A collection's records, in the order of their commits."""
-        return await self._open().store.reads.records(
-            collection, run_id=run_id, limit=_limit(limit), after=after
-        )
+        with self._asked() as engine:
+            return await engine.store.reads.records(
+                collection, run_id=run_id, limit=_limit(limit), after=after
+            )
 
     async def queues(self) -> list[QueueStatus]:
         """The queues that are configured or hold work, over all processes."""
-        engine = self._open()
-        return await engine.store.reads.queues(engine.config.default_queue, engine.clock.now())
+        with self._asked() as engine:
+            return await engine.store.reads.queues(engine.config.default_queue, engine.clock.now())
 
     async def projection(self, name: str) -> Projection:
         """A read model. Raises ConfigError without a projection store, ValueError for a bad name."""
@@ -193,8 +212,8 @@ class Runtime:
 
     @asynccontextmanager
     async def _open_artifact(self, run_id: str, step_id: str, name: str) -> AsyncGenerator[ArtifactReader]:
-        engine = self._open()
-        found = await engine.store.reads.artifact(run_id, step_id, name)
+        with self._asked() as engine:
+            found = await engine.store.reads.artifact(run_id, step_id, name)
         if found is None:
             raise ArtifactNotFoundError(f'step "{step_id}" of run "{run_id}" has no artifact "{name}"')
         if found.body is not None:
@@ -211,35 +230,37 @@ class Runtime:
         Raises RunNotFoundError, StepNotFoundError, StepStateError, RunStateError for a canceled run.
         """
         _ids(run_id, step_id)
-        engine = self._open()
-        await engine.store.retry_step(run_id, step_id)
-        engine.publish()
+        with self._asked() as engine:
+            await engine.store.retry_step(run_id, step_id)
+            engine.publish()
 
     async def retry_run(self, run_id: str) -> None:
         """That for every failed step of a run."""
         _ids(run_id)
-        engine = self._open()
-        await engine.store.retry_run(run_id)
-        engine.publish()
+        with self._asked() as engine:
+            await engine.store.retry_run(run_id)
+            engine.publish()
 
     async def cancel_run(self, run_id: str) -> None:
         """Cancel a run and what is open in it, in one transaction; executors that run here are cancelled at
         once. An ended run is left as it is. Raises RunNotFoundError."""
         _ids(run_id)
-        engine = self._open()
-        await engine.store.cancel_run(run_id)
-        engine.publish()
+        with self._asked() as engine:
+            await engine.store.cancel_run(run_id)
+            engine.publish()
 
     async def delete_run(self, run_id: str) -> None:
         """Remove an ended run with all it has stored. Raises RunNotFoundError, RunStateError."""
         _ids(run_id)
-        await housekeeping.delete_run(self._open(), run_id)
+        with self._asked() as engine:
+            await housekeeping.delete_run(engine, run_id)
 
     async def prune(self, older_than: float) -> int:
         """Remove the runs that ended that many seconds ago or more; answers how many."""
-        if isinstance(older_than, bool) or not older_than >= 0:
+        if not _is_number(older_than) or not older_than >= 0:
             raise OptionError(f"prune older_than must be a number of seconds >= 0, not {older_than!r}")
-        return await housekeeping.prune(self._open(), older_than)
+        with self._asked() as engine:
+            return await housekeeping.prune(engine, older_than)
 
     # Watching
 
@@ -266,7 +287,8 @@ class Runtime:
 
     async def check(self) -> list[Violation]:
         """The engine's invariants that the store breaks; empty means sound. Reads beside those who write."""
-        return await self._open().store.reads.check()
+        with self._asked() as engine:
+            return await engine.store.reads.check()
 
 
 def engine_of(runtime: Runtime) -> Engine:
@@ -280,6 +302,10 @@ def _ids(run_id: object, step_id: object = "") -> None:
         if not isinstance(value, str):
             hint = ": pass its `id`" if hasattr(value, "id") else ""
             raise OptionError(f"{what} must be a str, not {value!r}{hint}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _run_status(status: RunStatus | str | None) -> RunStatus | None:

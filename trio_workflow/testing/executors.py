@@ -136,6 +136,7 @@ async def run_executor(
         input=step.input,
         timeout=step.timeout,
         run_id=run.id,
+        run_key=1,
         started_at=at,
         expires_at=at + LEASE,
         saved=checkpoint,

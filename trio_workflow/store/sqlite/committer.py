@@ -8,6 +8,7 @@ Rule 2: nobody is answered, and no change is told, before COMMIT.
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -20,11 +21,11 @@ from trio_workflow.model.changes import Changes
 from trio_workflow.points import POINTS, Point
 from trio_workflow.source import SOURCE
 from trio_workflow.store.sqlite.connections import LOCK_WAIT, connect_to_look
-from trio_workflow.store.sqlite.faults import Loss, explain, is_busy
-from trio_workflow.store.sqlite.file_header import FileHeader
+from trio_workflow.store.sqlite.faults import is_busy
 from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
-from trio_workflow.store.sqlite.opening import FileId, refuse_newer, schema_version
+from trio_workflow.store.sqlite.opening import refuse_newer, schema_version
 from trio_workflow.store.sqlite.transaction import Tx
+from trio_workflow.store.sqlite.watch import Watch
 
 Verb = Callable[[Tx], Any]
 
@@ -62,8 +63,7 @@ class Committer:
 
     def __init__(self, path: str, conn: sqlite3.Connection, clock: Clock) -> None:
         self._path, self._conn, self._clock = path, conn, clock
-        self._file = FileId.of(path)
-        self.loss = Loss()
+        self.watch = Watch(path)
         self._look = connect_to_look(path)
         self._log = LogCheckpoint(path, conn)
         self._committed: deque[Changes] = deque()
@@ -76,8 +76,8 @@ class Committer:
         try:
             if self.is_severed:
                 raise RuntimeClosedError("the workflow runtime is closed")
-            self.loss.refuse()
-            self._look_at_file()
+            self.watch.refuse()
+            self.watch.look()
             if not any(entry.locks for entry in batch):
                 self._read_only(batch)
                 return True
@@ -89,7 +89,7 @@ class Committer:
         except sqlite3.Error as error:
             self._fail_rest(batch, self._explained(error))
         except Exception as error:  # whatever it is, nobody may wait for ever
-            self.loss.note(error)
+            self.watch.note(error)
             self._fail_rest(batch, error)
         return True
 
@@ -100,23 +100,9 @@ class Committer:
                 entry.fail(error)
 
     def _explained(self, error: sqlite3.Error) -> Exception:
-        fault = explain(error, self._path)
+        fault = self.watch.explain(error)
         fault.__cause__ = error
-        self.loss.note(fault)
         return fault
-
-    def _look_at_file(self) -> None:
-        found = FileId.of(self._path)
-        what = None
-        if found is None:
-            what = "was deleted"
-        elif self._file is None or found != self._file:
-            what = "was replaced by another file"
-        elif found.size < self._file.size and found.size < FileHeader.read(self._path).size:
-            what = "was truncated"
-        if what is not None:
-            raise StoreLostError(f"workflow store {self._path} {what} while the runtime was using it")
-        self._file = found
 
     def _begin(self) -> bool:
         """Take the write lock; False if another connection holds it."""
@@ -138,7 +124,7 @@ class Committer:
         while True:
             if self.is_severed:  # also by what came after the verb before this one
                 raise RuntimeClosedError("the workflow runtime is closed")
-            self.loss.refuse()
+            self.watch.refuse()
             if self._begin():
                 return
             tries = tries + 1 if rival == self.rival_version else 0
@@ -235,8 +221,13 @@ class Committer:
         return self._log.runs
 
     def close(self) -> None:
-        """The last connection copies the log back into the file, unless that was found lost."""
-        if self.loss.error is None:
+        """The last connection copies the log back into the file, and removes it, unless the file is lost.
+
+        What lies under the names of the file and its log may be somebody else's by now.
+        """
+        with suppress(StoreLostError):
+            self.watch.look()
+        if self.watch.error is None:
             self._look.close()
         self._log.close()
         self._conn.close()

@@ -9,7 +9,7 @@ import trio
 
 from trio_workflow.errors import RuntimeClosedError
 from trio_workflow.offload import Offload
-from trio_workflow.store.sqlite.faults import Loss, explain
+from trio_workflow.store.sqlite.watch import Watch
 
 T = TypeVar("T")
 
@@ -20,9 +20,17 @@ READERS = 3
 
 
 def connect(path: str, *, synchronous: str) -> sqlite3.Connection:
-    """A connection in autocommit, for one thread at a time. Close it: a dropped one keeps its lock."""
+    """A connection in autocommit, for one thread at a time. Close it: a dropped one keeps its lock.
+
+    It never makes a file: one that is gone raises sqlite3.OperationalError.
+    """
     conn = sqlite3.connect(
-        path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False, cached_statements=256
+        _uri(path, "rw"),
+        uri=True,
+        timeout=LOCK_WAIT,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
     )
     try:
         conn.row_factory = sqlite3.Row
@@ -46,7 +54,7 @@ def connect_to_look(path: str) -> sqlite3.Connection:
     The last connection to be closed copies the log back into the database and removes it. While this one
     is open no other does so, and it cannot: a damaged database is then left as it was found.
     """
-    conn = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    conn = sqlite3.connect(_uri(path, "ro"), uri=True, check_same_thread=False)
     try:
         conn.execute("PRAGMA schema_version").fetchone()  # from its first read on it holds a lock on the file
     except BaseException:
@@ -55,14 +63,19 @@ def connect_to_look(path: str) -> sqlite3.Connection:
     return conn
 
 
+def _uri(path: str, mode: str) -> str:
+    """The absolute path, its bytes encoded, whatever they are."""
+    return f"{Path(path).as_uri()}?mode={mode}"
+
+
 class Readers:
     """A few read-only connections. Each read is one short transaction: it sees one state of the store.
 
-    loss: where a read notes that it found the database damaged.
+    watch: looks at the file before each read, and is told if a read finds the database damaged.
     """
 
-    def __init__(self, path: str, loss: Loss) -> None:
-        self._path, self._loss = path, loss
+    def __init__(self, path: str, watch: Watch) -> None:
+        self._path, self._watch = path, watch
         self._idle: list[sqlite3.Connection] = []  # taken and given back by threads; list methods are atomic
         self._offload = Offload(trio.CapacityLimiter(READERS))
         self._closed = False
@@ -85,18 +98,25 @@ class Readers:
                 if self._closed:
                     self.close()
         except sqlite3.Error as error:
-            fault = explain(error, self._path)
-            self._loss.note(fault)
-            raise fault from error
+            raise self._watch.explain(error) from error
 
     def _take(self) -> sqlite3.Connection:
+        self._watch.look()
         try:
             return self._idle.pop()
         except IndexError:
-            conn = connect(self._path, synchronous="NORMAL")
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        conn = connect(self._path, synchronous="NORMAL")
+        try:
+            self._watch.look()  # again: it may be another file since
             conn.execute("PRAGMA query_only = ON")
             conn.execute("PRAGMA busy_timeout = 10000")
-            return conn
+        except BaseException:
+            conn.close()
+            raise
+        return conn
 
     def close(self) -> None:
         """Close what is idle; a connection still in use is closed when its read ends."""

@@ -1,4 +1,4 @@
-"""What an error of SQLite means for those who wait for a write."""
+"""What an error of SQLite means for those who wait for a write or a read."""
 
 import sqlite3
 
@@ -17,25 +17,7 @@ _LOST = {
     sqlite3.SQLITE_CORRUPT: "is damaged",
     sqlite3.SQLITE_NOTADB: "is not a database any more",
 }
-
-
-class Loss:
-    """Whether the database was found deleted, replaced or damaged, by whoever looked: a read or a write.
-
-    From then on nothing is written to it. Any thread may note or ask.
-    """
-
-    def __init__(self) -> None:
-        self.error: StoreLostError | None = None
-
-    def note(self, error: Exception) -> None:
-        if isinstance(error, StoreLostError) and self.error is None:
-            self.error = error
-
-    def refuse(self) -> None:
-        """Raise StoreLostError if the database was found lost before."""
-        if self.error is not None:
-            raise StoreLostError(str(self.error)) from self.error
+_GONE = ("no such table", "no such column")  # what our statements name is in every database of ours
 
 
 def is_busy(error: sqlite3.Error) -> bool:
@@ -47,6 +29,8 @@ def explain(error: sqlite3.Error, path: str) -> StoreError:
     code = _primary_code(error)
     if code in _LOST:
         return StoreLostError(f"workflow store {path} {_LOST[code]} ({error})")
+    if code == sqlite3.SQLITE_ERROR and str(error).startswith(_GONE):
+        return StoreLostError(f"workflow store {path} lacks what it should hold ({error})")
     if code in _PASSING:
         return StoreUnavailableError(f"workflow store {path} {_PASSING[code]} ({error})")
     return StoreError(f"workflow store {path} refused a statement: {error}")

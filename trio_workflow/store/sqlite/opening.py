@@ -1,7 +1,7 @@
 """The database file: made whole or not at all, checked before it is touched, brought up to date.
 
 Rule 1: a file that is not ours, newer than we know, truncated, empty or read-only is refused and left as it
-is: its header is read as bytes before SQLite opens it.
+is: its header is read as bytes before SQLite opens it. So is the log of a file that is gone.
 Rule 2: a new file is built beside under a temporary name, complete and fsynced, then linked into place, so
 that two starters and a kill at birth leave nothing half-made.
 Rule 3: a migration is one transaction.
@@ -14,8 +14,6 @@ import stat
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 
-import attrs
-
 from trio_workflow.errors import StoreError, StoreLostError
 from trio_workflow.store.sqlite.connections import connect, connect_to_look
 from trio_workflow.store.sqlite.faults import explain
@@ -27,28 +25,13 @@ MIGRATIONS: tuple[str, ...] = (SCHEMA,)
 """MIGRATIONS[n] leads from schema version n to n + 1; a new file runs them all."""
 
 
-@attrs.frozen
-class FileId:
-    """Which file a path led to: another one under the same name is not ours. size: bytes it had then."""
-
-    device: int
-    inode: int
-    size: int = attrs.field(eq=False)
-
-    @classmethod
-    def of(cls, path: str) -> "FileId | None":
-        try:
-            found = os.stat(path)
-        except OSError:
-            return None
-        return cls(found.st_dev, found.st_ino, found.st_size)
-
-
 def open_file(path: str, synchronous: str, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connection:
     """The writer connection of a database that is ours and up to date. Raises StoreError."""
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        has_log = _has_log(path)  # asked first: who makes the file has a log of it only afterwards
         if not os.path.lexists(path):
+            _refuse_to_build(path, has_log=has_log)
             _build(path, migrations)
         _refuse_unfit(path, len(migrations))
         with left_alone(path):
@@ -69,10 +52,9 @@ def open_file(path: str, synchronous: str, migrations: Sequence[str] = MIGRATION
 @contextmanager
 def left_alone(path: str) -> Generator[None]:
     """Should the block fail and close its connections, what is in the log stays there. Raises StoreError."""
-    log = f"{path}-wal"
     look = None
     try:
-        if os.path.exists(log) and os.stat(log).st_size:
+        if _has_log(path):
             look = connect_to_look(path)
         yield
     except sqlite3.Error as error:
@@ -80,6 +62,22 @@ def left_alone(path: str) -> Generator[None]:
     finally:
         if look is not None:
             look.close()
+
+
+def _has_log(path: str) -> bool:
+    try:
+        return os.stat(f"{path}-wal").st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _refuse_to_build(path: str, *, has_log: bool) -> None:
+    """SQLite would copy into a new file what the log of the one before holds."""
+    if has_log:
+        raise StoreError(
+            f"workflow store {path} is gone, and its log {path}-wal is there: put the database back, "
+            "or remove the log, and the runtime will make a new store"
+        )
 
 
 def _keep_log(conn: sqlite3.Connection) -> None:

@@ -141,4 +141,4 @@ async def open_store(path: str, synchronous: str, clock: Clock) -> OpenSQLiteSto
                 raise
 
     committer = await Offload(trio.CapacityLimiter(1)).run(open_committer)
-    return OpenSQLiteStore(path, committer, Readers(path, committer.loss))
+    return OpenSQLiteStore(path, committer, Readers(path, committer.watch))

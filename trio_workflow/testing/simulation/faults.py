@@ -8,6 +8,7 @@ from typing import Any
 import outcome
 import trio
 
+from trio_workflow.artifacts.file_store import remove
 from trio_workflow.artifacts.writer import PartFile
 from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
 from trio_workflow.model.outcome import Completion, Success
@@ -41,7 +42,7 @@ class Faults:
         self._rolls: dict[Fault, random.Random] = {}
         self._full_until = 0.0
         self._slow_until: dict[Actor, float] = {}
-        self._put_late_at = 0.0  # when the last process that was stopped within a put goes on
+        self._put_late_at = 0.0  # when the last process that was stopped within a put or a removal goes on
         self._locked_out = set[Actor]()  # those whose next try finds the write lock taken
         self.is_over = False
 
@@ -122,11 +123,13 @@ class Faults:
 
     async def take_time(self, process: Actor, about: object, point: Point) -> None:
         if point is Point.CALL:
-            called = getattr(about, "__func__", None)
+            called = getattr(about, "__func__", about)
             if called is Committer.run:
                 await self._meet_lock(process)
             elif called in (PartFile.write, PartFile.commit):
-                await self._put_late(process)
+                await self._be_late(process)
+            elif called is remove:
+                await self._be_late(process, 0.5)
         is_slow = trio.current_time() < self._slow_until.get(process, 0.0)
         if self.strikes(Fault.SLOW, 0.5 if is_slow else None):
             roll = self.roll(Fault.SLOW)
@@ -134,9 +137,9 @@ class Faults:
                 self._slow_until[process] = trio.current_time() + 3 * self._world.lease
             await trio.sleep(roll.random() * self._world.lease * roll.choice((0.1, 0.5, 2.0)))
 
-    async def _put_late(self, process: Actor) -> None:
-        """Stop it for so long that another, not stopped, may store an artifact of its id."""
-        if trio.current_time() >= self._put_late_at and self.strikes(Fault.LATE_PUT):
+    async def _be_late(self, process: Actor, chance: float | None = None) -> None:
+        """Stop it for so long that another, not stopped, may store an artifact of the same id."""
+        if trio.current_time() >= self._put_late_at and self.strikes(Fault.LATE_PUT, chance):
             pause = (2 + 2 * self.roll(Fault.LATE_PUT).random()) * self._world.lease
             self._put_late_at = trio.current_time() + pause
             process.freeze_for(pause)

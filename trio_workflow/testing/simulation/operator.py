@@ -24,7 +24,7 @@ from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.expected import CANCELED, FAILED, PENDING, ExpectedRun
 from trio_workflow.testing.simulation.reading import look_at_queues, look_at_run
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.world import Fault
+from trio_workflow.testing.simulation.world import Fault, Feature
 
 REFUSALS = (
     RunExistsError,
@@ -36,7 +36,7 @@ REFUSALS = (
     StoreUnavailableError,
 )
 
-_HOLDS_UP = frozenset({Fault.SLOW, Fault.FREEZE, Fault.BLOCK})
+_HOLDS_UP = frozenset({Fault.SLOW, Fault.FREEZE, Fault.BLOCK, Fault.LATE_PUT})
 """With these whatever is under way may take any time."""
 
 
@@ -68,7 +68,14 @@ class Operator:
             return wait
         return math.ceil(trio.current_time() + wait) - trio.current_time()
 
+    def _gone(self) -> list[str]:
+        """Deleted runs, where the bytes of the next one to have the id are the same."""
+        has_same = self._world.has(Feature.SAME_BYTES)
+        return sorted(self._oracle.deleted - self._oracle.runs.keys()) if has_same else []
+
     def _another(self) -> Callable[[], Awaitable[None]]:
+        if self._gone() and self._roll.random() < 0.5:
+            return self._start_again
         chances = {
             Fault.CANCEL_RUN: (self._cancel,),
             Fault.RETRY: (self._retry_run, self._retry_step),
@@ -111,7 +118,10 @@ class Operator:
 
     async def _start_again(self) -> None:
         """What was started before: it is there, or was deleted, and then another may have its id."""
-        run_ids = [self._some_run() for _ in range(self._roll.choice((1, 1, 2)))]
+        gone = self._gone()
+        run_ids = [
+            self._roll.choice(gone) if gone else self._some_run() for _ in range(self._roll.choice((1, 1, 2)))
+        ]
         if_exists: IfExists = "raise" if self._roll.random() < 0.3 else "return"
         await self._stage.start_runs(self._rt, run_ids, if_exists, otherwise=self._roll.random() < 0.2)
 

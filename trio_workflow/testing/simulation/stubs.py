@@ -106,7 +106,8 @@ class Stub:
         self._artifacts += 1
 
     async def _external(self) -> None:
-        body = self._step.lease.token.encode()
+        same = self._world.has(Feature.SAME_BYTES)
+        body = (self._step.idempotency_key if same else self._step.lease.token).encode()
         put = self._step.store_artifact("bytes.bin", "application/x-bytes", body, id="bytes")
         await self._uncancelled(put)
         self._artifacts += 1

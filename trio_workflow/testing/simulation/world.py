@@ -43,7 +43,7 @@ class Fault(StrEnum):
     POISON = "poison"  # the store refuses some outcomes, each time they are offered
     IMPATIENT = "impatient"  # callers that are cancelled while they wait
     RECONFIGURE = "reconfigure"  # a process opens with other limits for queues, or with none
-    LATE_PUT = "late_put"  # a process is stopped within an artifact's put, and ends it as a zombie
+    LATE_PUT = "late_put"  # a process is stopped within an artifact's put or removal, and ends it as a zombie
 
 
 class Feature(StrEnum):
@@ -59,6 +59,7 @@ class Feature(StrEnum):
     RECORDS = "records"
     INLINE = "inline"
     EXTERNAL = "external"
+    SAME_BYTES = "same_bytes"  # in the artifact store, whatever the attempt, and the run that has the id
     SAVE = "save"
     RARE_KIND = "rare_kind"
 
@@ -94,6 +95,7 @@ CLOCKS = frozenset({Fault.CLOCK_FORWARD, Fault.CLOCK_BACK})
 # A late put takes an artifact store, others that work, time, and clocks by which a lease runs out when it is
 # reckoned to: it comes with a world of that kind.
 _ANYWHERE: tuple[Fault, ...] = tuple(fault for fault in Fault if fault is not Fault.LATE_PUT)
+_OFTEN: tuple[Feature, ...] = tuple(feature for feature in Feature if feature is not Feature.SAME_BYTES)
 
 
 @attrs.frozen(kw_only=True)
@@ -186,14 +188,23 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
         default_queue=QueueConfig(max_workers=roll.choice((1, 1, 3))),
         used=roll.choice((QUEUES, QUEUES, ("rated",), ("narrow", "rated"), ("wide",))),
         faults=on & faults,
-        features=_some(roll, tuple(Feature), 0.5),
+        features=_some(roll, _OFTEN, 0.5),
     )
-    if not is_calm and 0.42 <= kind < 0.5:
+    if world.has(Feature.EXTERNAL) and world.random("bytes").random() < 0.3:
+        world = attrs.evolve(world, features=world.features | {Feature.SAME_BYTES})
+    return world if is_calm else _made_for_what_is_rare(world, kind, roll, faults)
+
+
+def _made_for_what_is_rare(world: World, kind: float, roll: random.Random, faults: frozenset[Fault]) -> World:
+    """Some worlds give it a place of its own; the others stay as they are."""
+    if 0.42 <= kind < 0.5:
         return _with_busy_workers(world, faults)
-    if not is_calm and 0.5 <= kind < 0.56:
+    if 0.5 <= kind < 0.56:
         return _with_wrong_clocks(world, faults)
-    has_place = world.has(Feature.EXTERNAL) and not is_calm and not on & CLOCKS and kind > 0.56
-    return _with_late_puts(world) if Fault.LATE_PUT in faults and has_place and roll.random() < 0.5 else world
+    has_place = kind > 0.56 and world.has(Feature.EXTERNAL) and not world.faults & CLOCKS
+    if has_place and Fault.LATE_PUT in faults and roll.random() < 0.5:
+        return _with_late_puts(world, faults)
+    return world
 
 
 def _with_busy_workers(world: World, faults: frozenset[Fault]) -> World:
@@ -221,12 +232,16 @@ def _with_wrong_clocks(world: World, faults: frozenset[Fault]) -> World:
     )
 
 
-def _with_late_puts(world: World) -> World:
-    """The same, with somebody to take a stopped process's steps over, and the time for it."""
+def _with_late_puts(world: World, faults: frozenset[Fault]) -> World:
+    """The same, with somebody to take a stopped process's steps over, and the time for it.
+
+    Bytes that another life's removal could hit take runs that are deleted, and started again.
+    """
     lease = min(6.0, world.lease)
+    added = {Fault.LATE_PUT, Fault.DELETE} if world.has(Feature.SAME_BYTES) else {Fault.LATE_PUT}
     return attrs.evolve(
         world,
-        faults=world.faults | {Fault.LATE_PUT},
+        faults=(world.faults | added) & faults,
         processes=max(2, world.processes),
         lease=lease,
         duration=max(6 * lease, world.duration),

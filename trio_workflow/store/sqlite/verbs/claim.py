@@ -106,6 +106,7 @@ def _claims(tx: Tx, request: ClaimRequest, rows: list[tuple[LeasedRow, Any]]) ->
             input=step.input,
             timeout=seconds_or_none(step.timeout),
             run_id=ids[step.run_key],
+            run_key=step.run_key,
             read_run=read_runs[step.run_key],
             started_at=tx.now,
             expires_at=leased["expires_at"],
