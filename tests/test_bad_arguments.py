@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,40 @@ async def test_the_good_ones_of_many_starts_are_not_stored_without_the_bad(
             await rt.start_runs([StartRun("p"), "p"])  # type: ignore[list-item]
         assert (await rt.runs()).items == ()
         assert await rt.start_runs([]) == []
+
+
+@pytest.mark.parametrize("older_than", ["x", None, -1, math.nan, True, 2j])
+async def test_prune_takes_a_number_of_seconds(
+    tmp_path: Path, autojump_clock: MockClock, older_than: Any
+) -> None:
+    message = f"prune older_than must be a number of seconds >= 0, not {older_than!r}"
+    async with opened(tmp_path) as rt:
+        with pytest.raises(OptionError, match=says(message)):
+            await rt.prune(older_than)
+
+
+BAD_FOR_AN_EXECUTOR: dict[str, tuple[dict[str, Any], str]] = {
+    "a time without a zone": (
+        {"now": datetime(2026, 1, 1)},
+        "now must be a datetime with a time zone, not datetime.datetime(2026, 1, 1, 0, 0)",
+    ),
+    "a number for a time": ({"now": 0}, "now must be a datetime with a time zone, not 0"),
+    "a list of dependencies": (
+        {"dependencies": ["a"]},
+        "dependencies must be a mapping of step ids to data, not ['a']",
+    ),
+    "an empty text of dependencies": (
+        {"dependencies": ""},
+        "dependencies must be a mapping of step ids to data, not ''",
+    ),
+    "a text for an attempt": ({"attempt": "1"}, "attempt must be a whole number >= 1, not '1'"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "message"), BAD_FOR_AN_EXECUTOR.values(), ids=[*BAD_FOR_AN_EXECUTOR])
+async def test_an_argument_of_run_executor_is_refused_naming_it(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=says(message)):
+        await run_executor(noop, **wrong)
 
 
 @pytest.mark.parametrize("delay", [-1, math.nan, math.inf, True, "1"])

@@ -286,7 +286,10 @@ class Runtime:
         return statistics_of(self._open())
 
     async def check(self) -> list[Violation]:
-        """The engine's invariants that the store breaks; empty means sound. Reads beside those who write."""
+        """The engine's invariants that the store breaks, none if they all hold. Reads beside those who write.
+
+        Raises StoreLostError for damage to the file that it meets; it does not look for that.
+        """
         with self._asked() as engine:
             return await engine.store.reads.check()
 

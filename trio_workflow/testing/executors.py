@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import trio
 
@@ -60,6 +60,18 @@ class _Services:
         return await self._projections.projection(name)
 
 
+def _microseconds(now: object) -> int:
+    if not isinstance(now, datetime) or now.utcoffset() is None:
+        raise OptionError(f"now must be a datetime with a time zone, not {now!r}")
+    return round((now - EPOCH).total_seconds() * 1_000_000)
+
+
+def _by_step(dependencies: object) -> Mapping[str, object]:
+    if not isinstance(dependencies, Mapping):
+        raise OptionError(f"dependencies must be a mapping of step ids to data, not {dependencies!r}")
+    return cast("Mapping[str, object]", dependencies)
+
+
 async def run_executor(
     executor: Executor[..., Any],
     input: object = None,
@@ -93,18 +105,18 @@ async def run_executor(
     """
     registry = Registry()
     registry.add_executor(executor)
-    if isinstance(attempt, bool) or attempt < 1:
+    if isinstance(attempt, bool) or not isinstance(attempt, int) or attempt < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
         raise OptionError(f"attempt must be a whole number >= 1, not {attempt!r}")
 
     def text(value: object, what: str) -> str:
         return input_text(value, what, max_payload)
 
-    at = current_clock().now() if now is None else round((now - EPOCH).total_seconds() * 1_000_000)
+    at = current_clock().now() if now is None else _microseconds(now)
     results = {
         require_name("a step id in dependencies", key): value
         if isinstance(value, StepResult)
         else dependency(run_id, key, text(value, f'the data of dependency "{key}"'))
-        for key, value in (dependencies or {}).items()
+        for key, value in _by_step({} if dependencies is None else dependencies).items()
     }
     run = run_of(
         require_name("run_id", run_id),

@@ -4,6 +4,7 @@ Rule: a question is put to one state of the store, and no read transaction lasts
 used again from its start while one does. What must agree is changed in one transaction and looked at in one:
 a step with its attempts, products and dependencies, by ranges of step keys; a run's counters with all of its
 steps, by ranges of run keys. So only a run of more steps than one look takes makes a look longer.
+PRAGMA quick_check would see more of SQLite's own structure, but reads a table in one transaction.
 """
 
 import hashlib
@@ -110,6 +111,24 @@ def _far_enough(rows: Iterable[tuple[int, int]], enough: int) -> int | None:
         if total >= enough:
             break
     return key
+
+
+def look_at_sound_rows(look: Look, report: Report, after: int, conn: sqlite3.Connection) -> int | None:
+    """That look. A value that no row of ours can have is damage that SQLite itself did not notice."""
+    try:
+        return look(report, after, conn)
+    except (TypeError, ValueError) as error:
+        raise _damage(error) from error
+    except sqlite3.OperationalError as error:
+        if hasattr(error, "sqlite_errorcode"):
+            raise
+        raise _damage(error) from error  # not from SQLite: what it found could not be made a str
+
+
+def _damage(error: Exception) -> sqlite3.Error:
+    damage = sqlite3.DatabaseError(f"a row holds what none can: {error}")
+    damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return damage
 
 
 LOOKS: tuple[Look, ...] = (look_at_running, look_at_steps, look_at_runs, look_at_artifacts)

@@ -15,7 +15,7 @@ from trio_workflow.model.policy import QueueConfig
 from trio_workflow.model.records import Page, QueueStatus, Record, Step, StepResult, Violation, WorkflowRun
 from trio_workflow.model.status import FINAL_STEP, RunStatus, StepStatus
 from trio_workflow.store.protocol import StoredArtifact
-from trio_workflow.store.sqlite.check import LOOKS, Report
+from trio_workflow.store.sqlite.check import LOOKS, Report, look_at_sound_rows
 from trio_workflow.store.sqlite.connections import Readers
 from trio_workflow.store.sqlite.queue_status import queue_statuses
 from trio_workflow.store.sqlite.rows import (
@@ -99,12 +99,15 @@ class SQLiteReads:
         return await self._readers.read(lambda conn: queue_statuses(conn, default, now))
 
     async def check(self) -> list[Violation]:
-        """Cost: in proportion to the store, in many short read transactions beside its writers."""
+        """Cost: in proportion to the store, in many short read transactions beside its writers.
+
+        Raises StoreLostError for damage that it meets.
+        """
         report = Report()
         for look in LOOKS:
             key: int | None = 0
             while key is not None:
-                key = await self._readers.read(partial(look, report, key))
+                key = await self._readers.read(partial(look_at_sound_rows, look, report, key))
         return report.found
 
 
