@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _replay(world: World) -> int:
-    report = play(world, OwnScript)
+    report = play(world, OwnScript, is_whole=True)
     print(describe(report, command(world, draw_world(world.seed))))
     return 1 if report.broken else 0
 
