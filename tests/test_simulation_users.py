@@ -2,6 +2,7 @@
 
 import random
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -203,6 +204,17 @@ def test_so_is_one_that_holds_up_the_event_loop(monkeypatch: pytest.MonkeyPatch)
     told = broken_by(package_of(blocks), seeds=[1], seconds=0.3)
     assert "it takes too long" in told
     assert "in blocks\n" in told
+
+
+def test_so_is_one_whose_thread_never_returns() -> None:
+    may_return = threading.Event()
+
+    def waits(step: StepContext) -> None:
+        may_return.wait()
+
+    told = broken_by(package_of(waits), seeds=[1], seconds=0.5)
+    may_return.set()
+    assert told.startswith("seed 1 broke something:\n  it takes too long (after 0.5 s of real time")
 
 
 def test_a_check_that_never_returns_is_told() -> None:

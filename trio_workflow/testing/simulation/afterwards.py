@@ -115,10 +115,10 @@ def _state(stage: Stage, step: ExpectedStep) -> str:
         )
         return f"ready, ready_at {_seconds(step.ready_at):.1f} s{has_none}"
     execution = stage.watch.executions.get(step.token or "")
-    runs = (
-        "its worker is gone" if execution is None else f"its executor runs since {execution.started_at:.1f} s"
-    )
-    return f"running, {runs}"
+    if execution is None:
+        return "running, and its worker is gone"
+    was_told = "" if execution.holding.reason is None else " although it was cancelled"
+    return f"running, its executor runs since {execution.started_at:.1f} s{was_told}"
 
 
 def _hint(stage: Stage) -> str:

@@ -21,7 +21,7 @@ from trio_workflow.errors import (
     WorkflowError,
 )
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
-from trio_workflow.model.outcome import Failed
+from trio_workflow.model.outcome import Failed, LeaseLost
 from trio_workflow.points import Point
 from trio_workflow.runtime.attempt import Ended
 from trio_workflow.runtime.holding import Holding
@@ -136,7 +136,8 @@ class Stage:
         """How the executors of a user's ended, by kind, and what they failed of."""
         if self.script.is_users and ended.outcome is not None:
             kind, outcome = holding.claim.kind, ended.outcome
-            self.history.count("executor", f"{kind} {type(outcome).__name__.lower()}")
+            name = "lease lost" if isinstance(outcome, LeaseLost) else type(outcome).__name__.lower()
+            self.history.count("executor", f"{kind} {name}")
             if isinstance(outcome, Failed):
                 failure = outcome.failure
                 self.history.count("failure", f"{kind} {failure.code}: {failure.message[:100]}")
