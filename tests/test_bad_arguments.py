@@ -23,7 +23,7 @@ from trio_workflow import (
     executor,
     optional,
 )
-from trio_workflow.testing import run_executor, run_until_idle
+from trio_workflow.testing import crash, run_executor, run_until_idle
 
 
 @executor("noop")
@@ -203,3 +203,11 @@ async def test_an_executor_alone_is_told_which_store_it_lacks(autojump_clock: Mo
             await step.projection("pages")
 
     assert (await run_executor(work)).status == "succeeded"
+
+
+async def test_what_is_no_runtime_is_refused_by_the_helpers_of_tests() -> None:
+    nothing: Any = None
+    with pytest.raises(ConfigError, match="takes a Runtime, such as open_test_runtime gives, not None"):
+        crash(nothing)
+    with pytest.raises(ConfigError, match="takes a Runtime, such as open_test_runtime gives, not None"):
+        await run_until_idle(nothing)

@@ -68,6 +68,44 @@ def test_chosen_faults_and_features_are_the_worlds(simulation: Run) -> None:
     assert re.search(r"^  faults: freeze, slow$", told, re.MULTILINE)
 
 
+def test_one_seed_is_told_line_by_line(simulation: Run) -> None:
+    events = simulation("--seed 177")[1].partition("its events:\n")[2].splitlines()[:-1]
+    assert len(events) > 60
+    assert "   0.000  " in events[0]
+    assert max(map(len, events)) > 200  # in full
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--seeds 5", "it is first:last, such as 0:1000, not '5'"),
+        ("--seeds a:b", "it is first:last"),
+        ("--seeds 5:5", "there is no seed in '5:5'"),
+        ("--jobs 0", "it is a whole number >= 1, not '0'"),
+        ("--jobs x", "it is a whole number >= 1, not 'x'"),
+        ("--seed 3 --runs 0", "it is a whole number >= 1, not '0'"),
+        ("--seed 3 --faults bogus", "'bogus' is not a valid Fault: there are crash_before, "),
+        ("--seed 3 --seeds 0:5", "not allowed with argument"),
+        ("--faults none", "change the world of one --seed"),
+    ],
+)
+def test_a_mistake_in_an_option_is_told(
+    simulation: Run, capsys: pytest.CaptureFixture[str], options: str, message: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        simulation(options)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_shows_the_defaults(simulation: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        simulation("--help")
+    told = capsys.readouterr().out
+    for default in ("(0:1000)", "(inf)", "(1)"):
+        assert default in told
+
+
 def test_a_broken_engine_is_told_with_a_command_that_breaks_it_again(
     simulation: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -295,7 +295,9 @@ class Runtime:
 
 
 def engine_of(runtime: Runtime) -> Engine:
-    """For trio_workflow.testing."""
+    """For trio_workflow.testing. Raises ConfigError for what is no runtime."""
+    if not isinstance(runtime, Runtime):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+        raise ConfigError(f"this takes a Runtime, such as open_test_runtime gives, not {runtime!r}")
     return runtime._engine  # pyright: ignore[reportPrivateUsage] - of this module
 
 

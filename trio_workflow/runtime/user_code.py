@@ -10,7 +10,7 @@ from trio_workflow.authoring.executor import Executor
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.errors import OutputError, StepFailure
 from trio_workflow.model.payload import loads
-from trio_workflow.offload import runs_in_virtual_time
+from trio_workflow.runtime.autojump import held_while_in_thread
 
 _THREADS = trio.CapacityLimiter(math.inf)  # slots are bounded before an attempt begins
 
@@ -54,29 +54,5 @@ async def _interruptible(function: Any, *args: Any) -> Any:
 
 async def _in_thread(function: Any, *args: Any) -> Any:
     """Not abandoned on cancel: the lease is kept until the thread has returned."""
-    with _HeldAutojump():
+    with held_while_in_thread():
         return await trio.to_thread.run_sync(function, *args, limiter=_THREADS)
-
-
-class _HeldAutojump:
-    """Virtual time stands still while user code runs in a thread, which autojump cannot see."""
-
-    _held: dict[Any, tuple[int, float]] = {}  # noqa: RUF012 - one for all: MockClock -> threads, its threshold
-
-    def __enter__(self) -> None:
-        if not runs_in_virtual_time():
-            return
-        clock: Any = trio.lowlevel.current_clock()
-        threads, threshold = self._held.get(clock, (0, clock.autojump_threshold))
-        self._held[clock] = (threads + 1, threshold)
-        clock.autojump_threshold = math.inf
-
-    def __exit__(self, *exc: object) -> None:
-        if not runs_in_virtual_time():
-            return
-        clock: Any = trio.lowlevel.current_clock()
-        threads, threshold = self._held.pop(clock)
-        if threads > 1:
-            self._held[clock] = (threads - 1, threshold)
-        else:
-            clock.autojump_threshold = threshold

@@ -3,6 +3,7 @@
 A campaign that finds nothing means something only if it could have: `unreached` names what no seed came to.
 """
 
+import itertools
 import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from trio_workflow.model.status import AttemptOutcome
 from trio_workflow.points import Point
 from trio_workflow.rules.transitions import MOVES
 from trio_workflow.testing.simulation.drama import SeedReport, play
+from trio_workflow.testing.simulation.failure import cut
 from trio_workflow.testing.simulation.history import Broken
 from trio_workflow.testing.simulation.stage import Script
 from trio_workflow.testing.simulation.world import Fault, World
@@ -21,7 +23,17 @@ from trio_workflow.testing.simulation.world import Fault, World
 TWICE = 100
 """One seed in so many is played twice, and must leave the same trace."""
 
+DIFFERS = "a seed played twice left two traces"
+
+_WHY = (
+    "is there randomness, real time, the order of a set, or what an earlier world left in memory (reset=) in "
+    "the entrypoint, start or executors?"
+)
+
 BATCHES = ("of several calls", "with a refusal", "taken back")
+OF_USERS = ("executor", "failure", "fault", "outcome")
+"""The sorts of counts that tell something about a user's package."""
+
 TRIED = 25  # seeds in which a fault struck that are played without it, until one ends otherwise
 
 MakeScript = Callable[[World], Script]
@@ -30,7 +42,12 @@ MakeWorld = Callable[[int], World]
 
 @attrs.define
 class Campaign:
-    """What a number of seeds came to. counts: by sort and name. failures: the seeds that broke something."""
+    """What a number of seeds came to. failures: the seeds that broke something.
+
+    counts: how often, by sort and name. Of a user's package: `fault` (by the fault's name), `outcome` (of
+    attempts), `executor` (kinds, with what their attempts ended as) and `failure` (kinds, with the code and
+    the message of what failed); the other sorts are the engine's own.
+    """
 
     seeds: int = 0
     steps: int = 0
@@ -41,6 +58,8 @@ class Campaign:
     failures: list[SeedReport] = attrs.field(factory=list[SeedReport])
     struck: dict[str, list[int]] = attrs.field(factory=dict[str, list[int]])  # fault -> seeds
     idle_faults: tuple[str, ...] = ()  # those without which no seed tried ended otherwise
+    is_users: bool = False
+    faults: tuple[Fault, ...] = tuple(Fault)  # those that there could be
 
     def add(self, report: SeedReport) -> None:
         self.seeds += 1
@@ -73,13 +92,7 @@ class Campaign:
     @property
     def unreached(self) -> list[str]:
         """What no seed came to, of all that a simulation is to reach."""
-        wanted: dict[str, Iterable[str]] = {
-            "point": Point,
-            "move": [f"{status} {event}" for status, event in MOVES],
-            "outcome": AttemptOutcome,
-            "fault": Fault,
-            "batch": BATCHES,
-        }
+        wanted = self._of_users if self.is_users else self._of_engine
         missing = [
             f"{sort} {name}"
             for sort, names in wanted.items()
@@ -88,6 +101,22 @@ class Campaign:
         ]
         return missing + [f"an outcome that fault {fault} changed" for fault in self.idle_faults]
 
+    @property
+    def _of_engine(self) -> dict[str, Iterable[str]]:
+        moves = [f"{status} {event}" for status, event in MOVES]
+        return {"point": Point, "move": moves, "outcome": AttemptOutcome, "fault": Fault, "batch": BATCHES}
+
+    @property
+    def _of_users(self) -> dict[str, Iterable[str]]:
+        """The faults asked for, where there was a place for them, and a success of every kind that ran."""
+        has_bytes = self.counts.get("point", Counter())[Point.BYTES] > 0
+        of_bytes = () if has_bytes else (Fault.CRASH_BYTES, Fault.LATE_PUT)
+        kinds = {name.rpartition(" ")[0] for name in self.counts.get("executor", ())}
+        return {
+            "executor": [f"{kind} success" for kind in sorted(kinds)],
+            "fault": [fault for fault in self.faults if fault not in of_bytes],
+        }
+
     def __str__(self) -> str:
         lines = [
             f"seeds {self.seeds}, steps finished {self.steps}, attempts {self.attempts}",
@@ -95,6 +124,8 @@ class Campaign:
             f"{self.least_steps}; none in {self.idle_seeds} seeds",
         ]
         for sort, names in sorted(self.counts.items()):
+            if self.is_users and sort not in OF_USERS:
+                continue
             told = ", ".join(f"{name} {times}" for name, times in sorted(names.items()))
             lines.append(f"{sort}: {told}")
         lines.append(f"never reached: {', '.join(self.unreached) or 'nothing'}")
@@ -139,7 +170,14 @@ _WORK: dict[str, Any] = {}  # what forked processes inherit
 
 
 def _play_forked(seeds: tuple[int, ...]) -> Campaign:
-    return _play_some(seeds, _WORK["make_world"], _WORK["make_script"])
+    campaign = _play_some(seeds, _WORK["make_world"], _WORK["make_script"])
+    campaign.failures = [_sendable(report) for report in campaign.failures]
+    return campaign
+
+
+def _sendable(report: SeedReport) -> SeedReport:
+    """What users raise cannot always be sent to another process; what is told of it can."""
+    return attrs.evolve(report, broken=tuple(attrs.evolve(broken, cause=None) for broken in report.broken))
 
 
 def _chunks(seeds: Iterable[int], size: int) -> Iterator[tuple[int, ...]]:
@@ -156,18 +194,26 @@ def _chunks(seeds: Iterable[int], size: int) -> Iterator[tuple[int, ...]]:
 def _play_some(seeds: Iterable[int], make_world: MakeWorld, make_script: MakeScript) -> Campaign:
     campaign = Campaign()
     for seed in seeds:
-        world = make_world(seed)
-        report = play(world, make_script)
-        if seed % TWICE == 0 and not report.broken:
-            report = _compared(report, play(world, make_script))
-        campaign.add(report)
+        campaign.add(_played(seed, make_world(seed), make_script))
     return campaign
 
 
+def _played(seed: int, world: World, make_script: MakeScript) -> SeedReport:
+    if seed % TWICE:
+        return play(world, make_script)
+    first = play(world, make_script, is_whole=True)
+    if not first.broken and first.is_repeatable:
+        first = _compared(first, play(world, make_script, is_whole=True))
+    return attrs.evolve(first, trace=())
+
+
 def _compared(first: SeedReport, second: SeedReport) -> SeedReport:
-    if first.digest == second.digest:
-        return first
-    return attrs.evolve(first, broken=(Broken("a seed played twice left two traces", "", 0.0),))
+    if first.digest == second.digest or second.broken:
+        return second
+    pairs = itertools.zip_longest(first.trace, second.trace, fillvalue="the end")
+    was, is_now = next(pair for pair in pairs if pair[0] != pair[1])
+    told = f"first: {cut(was)}\n    then:  {cut(is_now)}\n    {_WHY}"
+    return attrs.evolve(second, broken=(Broken(DIFFERS, told, 0.0),))
 
 
 def find_idle_faults(campaign: Campaign, make_world: MakeWorld, make_script: MakeScript) -> tuple[str, ...]:

@@ -105,7 +105,11 @@ class Process:
             if has_cycles and they_come_first:
                 nursery.start_soon(cycle)
             if mode in ("workers", "both"):
-                if mode == "workers" and not is_last and self.roll.random() < 0.2:
+                if (
+                    mode == "workers"
+                    and not (is_last or self.stage.script.is_users)
+                    and self.roll.random() < 0.2
+                ):
                     self.serves = frozenset(self.roll.sample(QUEUES, 3))
                 await nursery.start(partial(rt.start_workers, queues=self.serves))
                 self.is_at_work = True
@@ -192,11 +196,11 @@ class Process:
     def _explain(self, error: BaseException) -> None:
         """What may end a process: its death, a store it could not open, the end of the simulation."""
         for leaf in leaves_of(error):
-            if isinstance(leaf, trio.Cancelled):
+            if isinstance(leaf, trio.Cancelled | KeyboardInterrupt):
                 raise error
             closed = isinstance(leaf, RuntimeClosedError) and self.is_dead
             if not closed and not (isinstance(leaf, StoreUnavailableError) and self.rt is None):
-                self.stage.history.tell("a process ended with an error", f"{self.name}: {leaf!r}")
+                self.stage.history.tell("a process ended with an error", f"{self.name}: {leaf!r}", leaf)
 
     # Its death.
 

@@ -11,6 +11,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from trio_workflow.testing.simulation.overtime import Overtime
+
 _run: Any = sys.modules["trio._core._run"]
 
 
@@ -30,6 +32,7 @@ class Scheduler(random.Random):
         self._owner = owner
         self._frozen: dict[Any, list[Any]] = {}  # process -> its tasks that would take a step
         self._turns = MOST_TURNS
+        self.overtime: Overtime | None = None  # in place of a number of turns
 
     def allow(self, turns: int) -> None:
         """Raise StuckError, out of `trio.run`, if that many turns do not do."""
@@ -37,6 +40,8 @@ class Scheduler(random.Random):
 
     def shuffle(self, x: Any) -> None:
         self._turns -= 1
+        if self.overtime is not None and self.overtime.is_up:
+            raise StuckError("the time is up")
         if self._turns < 0:
             raise StuckError(f"tasks go on and on: {sorted({task.name for task in x})}")
         super().shuffle(x)
@@ -48,6 +53,10 @@ class Scheduler(random.Random):
         if held is not None:
             held.append(task)
         return held is not None
+
+    def limit(self, overtime: Overtime) -> None:
+        """Raise StuckError when the time is up, however many turns that takes."""
+        self._turns, self.overtime = sys.maxsize, overtime
 
     def is_frozen(self, process: object) -> bool:
         return process in self._frozen

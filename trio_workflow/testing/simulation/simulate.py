@@ -1,25 +1,30 @@
 """simulate: a package of yours in many small worlds in which processes die, stop, and come back."""
 
 import random
+import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from functools import partial
 from typing import Any, Literal
 
-import attrs
-
 from trio_workflow.authoring.package import Package
-from trio_workflow.errors import ConfigError
 from trio_workflow.runtime.runs import StartRun
 from trio_workflow.runtime.runtime import Runtime
-from trio_workflow.testing.simulation.campaign import Campaign, run_campaign
-from trio_workflow.testing.simulation.failure import describe
-from trio_workflow.testing.simulation.script import UserScript
+from trio_workflow.testing.simulation import arguments
+from trio_workflow.testing.simulation.campaign import Campaign, MakeScript, MakeWorld, run_campaign
+from trio_workflow.testing.simulation.drama import SeedReport
+from trio_workflow.testing.simulation.failure import call, describe
+from trio_workflow.testing.simulation.limits import DAY
 from trio_workflow.testing.simulation.shrink import shrink
-from trio_workflow.testing.simulation.world import OF_STUBS, Fault, World, draw_world
+from trio_workflow.testing.simulation.users import Asked, UserScript
+from trio_workflow.testing.simulation.world import Fault
 
 
 class SimulationError(AssertionError):
-    """A seed broke something. The message names it, its options, its last events and how to play it again."""
+    """A seed broke something. The message names it, its options, its last events and how to play it again.
+
+    Its `__cause__` is what user code raised, if that is what broke.
+    """
 
 
 def simulate(
@@ -27,10 +32,13 @@ def simulate(
     seeds: Iterable[int] = range(100),
     *,
     start: Callable[[random.Random], StartRun] | None = None,
-    check: Callable[[Runtime], Awaitable[None]] | None = None,
+    check: Callable[[Runtime], Awaitable[None] | None] | None = None,
+    reset: Callable[[], object] | None = None,
     executors: Literal["own", "stubs"] = "own",
     faults: Collection[Fault | str] = tuple(Fault),
     jobs: int = 1,
+    patience: float = 7 * DAY,
+    seconds: float = 60.0,
     **fixed: Any,
 ) -> Campaign:
     """Play each seed: runs of the package, in a world of one to three processes on one store.
@@ -41,47 +49,72 @@ def simulate(
     every commit the store is compared with what it must hold; at last the faults stop, every run must end,
     and `check` may look at the outcome and raise.
 
-    package: a Package, or a function that registers everything a runtime needs. start: makes a run to start
-    from a seeded random number generator; by default one without input. executors: "own" or "stubs", which
-    do nothing but succeed, fail or hang as the seed says. faults: those that may happen, by name. jobs:
-    processes to play in. fixed: fields of `World` to set whatever the seed says, such as runs=1 or
-    processes=2.
+    package: a Package, or a function that registers everything a runtime needs, called for each process.
+    start: makes a run to start from a seeded random number generator; by default one without input. Its
+    `run_id` is not used: ids are `seed-7-run-0` and so on. check: only reads; async, or plain. reset: called
+    before every world. All worlds share the memory of the program, and one seed may be played several times;
+    what executors leave there, reset clears. executors: "own" or "stubs", which do nothing but succeed, fail
+    or hang as the seed says. faults: those that may happen, by name. jobs: processes to play in. patience:
+    seconds of virtual time for which nothing may change once the faults have stopped, unless something is due
+    later. seconds: of real time that one seed may take. fixed: fields of `World` to set whatever the seed
+    says: processes, runs, duration, lease, poll, max_workers, max_lost, grace, queues, default_queue.
 
-    Answers what was reached; raises SimulationError for the first seed that breaks something, made smaller.
-    A function (`def`) as executor runs in a thread, whose timing no seed decides.
+    Every hundredth seed, 0 among them, is played twice, and must go the same way: the global `random` is
+    seeded, real time is not. A function (`def`) as executor runs in a thread, whose timing no seed decides.
+
+    Answers what was reached. Raises SimulationError for the first seed that breaks something, made smaller,
+    and if no attempt of any step succeeded; ConfigError for a bad argument.
     """
-    if not isinstance(package, Package) and start is None:
-        raise ConfigError("simulate needs start= to know which runs to start when it is given a function")
-    name = package.name if isinstance(package, Package) else ""
-    allowed = frozenset(Fault(fault) for fault in faults)
-    allowed = allowed if executors == "stubs" else allowed - OF_STUBS
-    allowed -= {Fault.LATE_PUT}  # these worlds have no artifact store
-
-    def make_world(seed: int) -> World:
-        world = attrs.evolve(draw_world(seed, allowed), features=frozenset(), queues={})
-        return attrs.evolve(world, **fixed)
-
-    make_script = partial(
-        UserScript,
+    __tracebackhide__ = True
+    arguments.require_outside()
+    arguments.require_package(package)
+    arguments.require_executors(executors)
+    arguments.require_jobs(jobs)
+    arguments.require_call("check", check)
+    arguments.require_call("reset", reset)
+    arguments.require_fixed(fixed)
+    allowed = arguments.faults_of(faults, stubs=executors == "stubs")
+    asked = Asked(
         package=package,
-        start=start or (lambda roll: StartRun(name)),
-        stubs=executors == "stubs",
+        start=arguments.start_of(package, start),
         check=check,
+        reset=reset,
+        stubs=executors == "stubs",
+        limits=arguments.limits_of(patience, seconds),
     )
-    campaign = run_campaign(seeds, make_world, make_script, jobs=jobs)
+    make_world = partial(arguments.users_world, faults=allowed, fixed=fixed)
+    make_script = partial(UserScript, asked=asked)
+    campaign = run_campaign(arguments.seeds_of(seeds), make_world, make_script, jobs=jobs)
+    campaign.is_users, campaign.faults = True, tuple(sorted(allowed))
     if campaign.failures:
-        smallest = shrink(campaign.failures[0], make_script)
-        raise SimulationError(describe(smallest, _replay(smallest.world, make_world)))
+        smallest = _shrunk(campaign.failures[0], make_script, seconds)
+        told = describe(smallest, _replay(smallest, make_world), is_users=True)
+        raise SimulationError(told) from smallest.broken[0].cause
+    if not asked.stubs:
+        _refuse_vacuous(campaign)
     return campaign
 
 
-def _replay(world: World, make_world: Callable[[int], World]) -> str:
+def _shrunk(report: SeedReport, make_script: MakeScript, seconds: float) -> SeedReport:
+    """The seed is told at once, since this may take a while."""
+    broken = report.broken[0]
+    print(f"simulate: seed {report.world.seed} broke something: {broken.check}", file=sys.stderr, flush=True)
+    return shrink(report, make_script, seconds=seconds)
+
+
+def _replay(report: SeedReport, make_world: MakeWorld) -> str:
     """The call that plays it again, to be completed with the arguments of the first one."""
-    drawn = make_world(world.seed)
-    changed = "".join(
-        f", {name}={getattr(world, name)}"
-        for name in ("processes", "runs", "steps")
-        if getattr(world, name) != getattr(drawn, name)
+    return call(report.world, make_world(report.world.seed))
+
+
+def _refuse_vacuous(campaign: Campaign) -> None:
+    """What no executor brings to an end says nothing."""
+    __tracebackhide__ = True
+    ended = campaign.counts.get("executor", Counter[str]())
+    if not ended or any(name.endswith(" success") for name in ended):
+        return
+    failures = campaign.counts.get("failure", Counter[str]()).most_common(5)
+    told = "".join(f"\n  {failure} ({times} times)" for failure, times in failures)
+    raise SimulationError(
+        f"no attempt of any step succeeded in {campaign.seeds} seeds, so that nothing was tried{told}"
     )
-    faults = sorted(fault.value for fault in world.faults)
-    return f"simulate(..., seeds=[{world.seed}], faults={faults}{changed})"

@@ -2,7 +2,7 @@
 
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -11,17 +11,30 @@ import trio
 
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.clock import VIRTUAL_EPOCH
+from trio_workflow.errors import (
+    ConfigError,
+    GraphError,
+    InputError,
+    OptionError,
+    PackageNotFoundError,
+    PayloadError,
+    WorkflowError,
+)
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
+from trio_workflow.model.outcome import Failed, LeaseLost
 from trio_workflow.points import Point
+from trio_workflow.runtime.attempt import Ended
+from trio_workflow.runtime.holding import Holding
 from trio_workflow.runtime.runs import IfExists, StartRun
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.store.protocol import Completed, Created
 from trio_workflow.store.sqlite.check import LOOKS, Report
 from trio_workflow.testing.simulation.actor import CURRENT, Actor
-from trio_workflow.testing.simulation.expected import ExpectedStep
+from trio_workflow.testing.simulation.expected import ExpectedStep, all_steps
 from trio_workflow.testing.simulation.faults import Faults
-from trio_workflow.testing.simulation.history import History
+from trio_workflow.testing.simulation.history import History, is_of_trio
 from trio_workflow.testing.simulation.ledger import differences
+from trio_workflow.testing.simulation.limits import Limits
 from trio_workflow.testing.simulation.oracle import Fact, Oracle
 from trio_workflow.testing.simulation.order import Order
 from trio_workflow.testing.simulation.rates import Rates
@@ -31,26 +44,35 @@ from trio_workflow.testing.simulation.world import Fault, World
 
 
 class Script(Protocol):
-    """Which runs there are, and who executes their steps. knows_executors: they say when they do not end when
-    they are cancelled. has_plain_queues: all steps have one priority and kind. start: otherwise: with another
-    input, where the script can."""
+    """Which runs there are, and who executes their steps. is_users: what it runs is not the simulation's.
+    is_repeatable: nothing of it runs in threads. knows_executors: they say when they do not end when they are
+    cancelled. has_plain_queues: all steps have one priority and kind. starts: otherwise: with another input,
+    where the script can. saw: steps of these kinds are stored."""
 
+    is_users: bool
+    is_repeatable: bool
     knows_executors: bool
     has_plain_queues: bool
+    limits: Limits
+    run_ids: list[str]
 
+    def begin(self, stage: "Stage") -> None: ...
     def set_up(self, rt: Runtime, stage: "Stage", process: Actor, is_last: bool) -> None: ...
-    def start(self, run_id: str, *, otherwise: bool = False) -> StartRun: ...
+    def starts(self, run_ids: Sequence[str], stage: "Stage", *, otherwise: bool) -> list[StartRun]: ...
+    def saw(self, kinds: Iterable[str]) -> None: ...
     def has_executor(self, kind: str) -> bool: ...
     def wrote(self, step: ExpectedStep, body: bytes) -> bool: ...
-    async def at_the_end(self, rt: Runtime) -> None: ...
+    async def at_the_end(self, rt: Runtime, stage: "Stage") -> None: ...
 
 
 class Stage:
     """State of one simulation. Everything in it happens in one thread."""
 
-    def __init__(self, world: World, script: "Script", scheduler: Scheduler, folder: Path) -> None:
+    def __init__(
+        self, world: World, script: "Script", scheduler: Scheduler, folder: Path, *, is_whole: bool = False
+    ) -> None:
         self.world, self.script, self.scheduler = world, script, scheduler
-        self.history = History(str(folder))
+        self.history = History(str(folder), is_whole)
         self.store = folder / "engine.db"
         self.oracle = Oracle(self.history.tell)
         self.rates = Rates(self.oracle, world, self.history.tell)
@@ -60,7 +82,7 @@ class Stage:
         self.oracle.has_plain_queues = script.has_plain_queues
         self.oracle.shares.is_watched = Fault.LOST_ANSWER not in world.faults
         self.faults_are_over = trio.Event()
-        self.started_ids = [f"run-{number}" for number in range(world.runs)]
+        self.started_ids = script.run_ids
         self.unstarted = list(self.started_ids)
         self._pending: list[Fact] = []  # of the transaction under way
         self._order = Order()
@@ -101,6 +123,7 @@ class Stage:
                 self.faults.between(process)
             case Point.END:
                 self.watch.ends(process, *about)
+                self._count_end(*about)
                 self.faults.between(process)
             case Point.BYTES:
                 self.faults.at_bytes(process)
@@ -108,6 +131,16 @@ class Stage:
                 self.faults.at_removal(process)
             case _:
                 pass
+
+    def _count_end(self, holding: Holding, ended: Ended) -> None:
+        """How the executors of a user's ended, by kind, and what they failed of."""
+        if self.script.is_users and ended.outcome is not None:
+            kind, outcome = holding.claim.kind, ended.outcome
+            name = "lease lost" if isinstance(outcome, LeaseLost) else type(outcome).__name__.lower()
+            self.history.count("executor", f"{kind} {name}")
+            if isinstance(outcome, Failed):
+                failure = outcome.failure
+                self.history.count("failure", f"{kind} {failure.code}: {failure.message[:100]}")
 
     async def wait(self, point: Point, about: object) -> None:
         process = CURRENT.get()
@@ -120,8 +153,14 @@ class Stage:
     async def start_runs(
         self, rt: Runtime, run_ids: Sequence[str], if_exists: IfExists = "return", *, otherwise: bool = False
     ) -> None:
-        starts = [self.script.start(run_id, otherwise=otherwise) for run_id in run_ids]
-        await rt.start_runs(starts, if_exists=if_exists)
+        starts = self.script.starts(run_ids, self, otherwise=otherwise)
+        try:
+            await rt.start_runs(starts, if_exists=if_exists)
+        except BaseException as error:
+            if not (self.script.is_users and _is_of_entrypoint(error)):
+                raise
+            with self.history.in_user_code("your start or entrypoint"):
+                raise
 
     def limit_of(self, queue: str) -> int:
         return self.oracle.queues.get(queue, self.world.default_queue).max_workers
@@ -199,9 +238,15 @@ class Stage:
                 self.watch.renewed(fact.asked["renewals"], fact.answer)
             if fact.verb == "complete" and fact.refusal is None:
                 self.watch.stored(fact.asked["completions"])
+        if self.script.is_users:
+            self.script.saw(self._kinds_of(self.oracle.touched))
         process.told_later(tx.changes)
         self._compare(tx.conn, whole=self.commits % 50 == 0)
         self.faults.after_commit(process, batch)
+
+    def _kinds_of(self, run_ids: Iterable[str]) -> set[str]:
+        runs = [self.oracle.runs[run_id] for run_id in run_ids if run_id in self.oracle.runs]
+        return {step.spec.kind for step in all_steps(runs)}
 
     def _compare(self, conn: sqlite3.Connection, *, whole: bool) -> None:
         touched, self.oracle.touched = self.oracle.touched, set()
@@ -221,6 +266,14 @@ class Stage:
     def compare_all(self, conn: sqlite3.Connection) -> None:
         """Every row of every run."""
         self._compare(conn, whole=True)
+
+
+_OF_PLANS = (ConfigError, GraphError, InputError, OptionError, PackageNotFoundError, PayloadError)
+
+
+def _is_of_entrypoint(error: BaseException) -> bool:
+    """Whether it was raised by an entrypoint, or for what that or a start made."""
+    return isinstance(error, _OF_PLANS) or not (isinstance(error, WorkflowError) or is_of_trio(error))
 
 
 def _line(fact: Fact) -> str:

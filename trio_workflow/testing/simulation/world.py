@@ -4,11 +4,12 @@ import math
 import random
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 
-from trio_workflow.model.policy import QueueConfig, RateLimit
+from trio_workflow.errors import ConfigError
+from trio_workflow.model.policy import LONGEST, QueueConfig, RateLimit, number, whole
 
 T = TypeVar("T")
 
@@ -98,24 +99,37 @@ _ANYWHERE: tuple[Fault, ...] = tuple(fault for fault in Fault if fault is not Fa
 _OFTEN: tuple[Feature, ...] = tuple(feature for feature in Feature if feature is not Feature.SAME_BYTES)
 
 
+def _queues_by_name(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"World.queues must be a mapping of names to QueueConfig, not {value!r}")
+    for config in cast("Mapping[str, object]", value).values():
+        _queue(instance, attribute, config)
+
+
+def _queue(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, QueueConfig):
+        raise ConfigError(f"World.{attribute.name} takes a QueueConfig, not {value!r}")
+
+
 @attrs.frozen(kw_only=True)
 class World:
     """Durations are seconds. runs: how many operators start; steps: most steps that one begins with;
-    used: the queues that steps are put in; default_queue: for those that nobody configured."""
+    used: the queues that steps are put in; default_queue: for those that nobody configured.
+    A bad value raises ConfigError."""
 
     seed: int
-    processes: int
-    runs: int
-    steps: int
-    duration: float
-    lease: float
-    poll: float
-    max_workers: int
-    max_lost: int
-    grace: float
-    max_attempts: int
-    queues: Mapping[str, QueueConfig]
-    default_queue: QueueConfig
+    processes: int = attrs.field(validator=whole(1))
+    runs: int = attrs.field(validator=whole(1))
+    steps: int = attrs.field(validator=whole(1))
+    duration: float = attrs.field(validator=number(above=0.0, most=LONGEST))
+    lease: float = attrs.field(validator=number(above=0.0, most=LONGEST))
+    poll: float = attrs.field(validator=number(above=0.0))
+    max_workers: int = attrs.field(validator=whole(1))
+    max_lost: int = attrs.field(validator=whole(1))
+    grace: float = attrs.field(validator=number(least=0.0, most=LONGEST))
+    max_attempts: int = attrs.field(validator=whole(1))
+    queues: Mapping[str, QueueConfig] = attrs.field(validator=_queues_by_name)
+    default_queue: QueueConfig = attrs.field(validator=_queue)
     used: tuple[str, ...]
     faults: frozenset[Fault]
     features: frozenset[Feature]
