@@ -8,7 +8,7 @@ taken to run meanwhile.)
 
 import math
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import CodeType, FrameType
 from typing import Any
 
@@ -26,8 +26,7 @@ def held_while_in_thread() -> Generator[None]:
     if not runs_in_virtual_time():
         yield
         return
-    host, clock = trio.lowlevel.current_task(), trio.lowlevel.current_clock()
-    hold = _HOLDS.get(clock) or _Hold(clock)
+    host, hold = trio.lowlevel.current_task(), _hold()
     hold.add(host)
     try:
         yield
@@ -36,23 +35,25 @@ def held_while_in_thread() -> Generator[None]:
 
 
 class _Hold(trio.abc.Instrument):
-    """Of one clock. hosts: the tasks that wait for user code in threads, with whether that runs now."""
+    """One for a trio run. hosts: the tasks that wait for user code in threads, with whether that runs now.
+    threshold: autojump's, when no thread runs."""
 
     def __init__(self, clock: Any) -> None:
-        self._clock, self._threshold = clock, clock.autojump_threshold
+        self._clock, self._threshold = clock, math.inf
         self._hosts: dict[trio.lowlevel.Task, bool] = {}
-        _HOLDS[clock] = self
-        trio.lowlevel.add_instrument(self)
 
     def add(self, host: trio.lowlevel.Task) -> None:
+        if not self._hosts:
+            self._threshold = self._clock.autojump_threshold
+            trio.lowlevel.add_instrument(self)
         self._set(host, True)
 
     def remove(self, host: trio.lowlevel.Task) -> None:
         self._set(host, False)
         del self._hosts[host]
         if not self._hosts:
-            trio.lowlevel.remove_instrument(self)
-            del _HOLDS[self._clock]
+            with suppress(RuntimeError, KeyError):  # the run is over: it was left with its threads in it
+                trio.lowlevel.remove_instrument(self)
 
     def task_scheduled(self, task: trio.lowlevel.Task) -> None:
         if task in self._hosts:
@@ -67,7 +68,16 @@ class _Hold(trio.abc.Instrument):
         self._clock.autojump_threshold = math.inf if any(self._hosts.values()) else self._threshold
 
 
-_HOLDS: dict[Any, _Hold] = {}  # MockClock -> its hold, while there are threads
+_HOLD: trio.lowlevel.RunVar[_Hold] = trio.lowlevel.RunVar("the hold of autojump")
+
+
+def _hold() -> _Hold:
+    try:
+        return _HOLD.get()
+    except LookupError:
+        hold = _Hold(trio.lowlevel.current_clock())
+        _HOLD.set(hold)
+        return hold
 
 
 def _waits_for_its_thread(host: trio.lowlevel.Task) -> bool:
