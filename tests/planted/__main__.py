@@ -23,7 +23,11 @@ def main() -> int:
 
 
 def search(bug: Bug) -> Found | None:
-    found = look_for(bug, range(WITHIN))
+    try:
+        found = look_for(bug, range(WITHIN))
+    except RuntimeError as error:
+        print(error, flush=True)
+        return None
     told = "not found" if found is None else f"seed {found.seed}: {found.check}"
     print(f"{bug.name}: {told}", flush=True)
     return found

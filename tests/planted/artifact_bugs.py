@@ -67,8 +67,7 @@ ARTIFACT_BUGS = (
         "        if trio.current_time() > self._holding.expires:\n"
         "            with trio.CancelScope(shield=True):\n"
         "                await self._engine.artifacts.delete(obj.id)\n"
-        "        return ref\n"
-        "        return await (put(obj) if isinstance(obj.body, AsyncIterable)",
+        "        return ref\n",
     ),
     bug(
         "bytes are removed before their run is",

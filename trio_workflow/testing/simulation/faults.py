@@ -43,6 +43,7 @@ class Faults:
         self._full_until = 0.0
         self._slow_until: dict[Actor, float] = {}
         self._put_late_at = 0.0  # when the last process that was stopped within a put or a removal goes on
+        self.saving = set[Actor]()  # those whose next write is a checkpoint
         self._locked_out = set[Actor]()  # those whose next try finds the write lock taken
         self.is_over = False
 
@@ -125,6 +126,7 @@ class Faults:
         if point is Point.CALL:
             called = getattr(about, "__func__", about)
             if called is Committer.run:
+                await self._save_late(process)
                 await self._meet_lock(process)
             elif called in (PartFile.write, PartFile.commit):
                 await self._be_late(process)
@@ -137,8 +139,13 @@ class Faults:
                 self._slow_until[process] = trio.current_time() + 3 * self._world.lease
             await trio.sleep(roll.random() * self._world.lease * roll.choice((0.1, 0.5, 2.0)))
 
+    async def _save_late(self, process: Actor) -> None:
+        if process in self.saving:
+            self.saving.discard(process)
+            await self._be_late(process)
+
     async def _be_late(self, process: Actor, chance: float | None = None) -> None:
-        """Stop it for so long that another, not stopped, may store an artifact of the same id."""
+        """Stop it for so long that another, not stopped, may take its step, and store what it stores."""
         if trio.current_time() >= self._put_late_at and self.strikes(Fault.LATE_PUT, chance):
             pause = (2 + 2 * self.roll(Fault.LATE_PUT).random()) * self._world.lease
             self._put_late_at = trio.current_time() + pause

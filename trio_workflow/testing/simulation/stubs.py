@@ -78,8 +78,8 @@ class Stub:
         return None
 
     def _always(self, feature: Feature) -> bool:
-        """A late put meets another one only if every attempt of a step stores the artifact."""
-        return feature is Feature.EXTERNAL and self._world.has(Fault.LATE_PUT)
+        """A late put, or checkpoint, meets another one only if every attempt of a step makes one."""
+        return feature in (Feature.EXTERNAL, Feature.SAVE) and self._world.has(Fault.LATE_PUT)
 
     def _uses(self) -> dict[Feature, Callable[[], Awaitable[None]]]:
         return {
@@ -113,6 +113,7 @@ class Stub:
         self._artifacts += 1
 
     async def _save(self) -> None:
+        self._stage.faults.saving.add(self._process)
         await self._uncancelled(self._step.save(self._step.attempt))
         self._tell_progress(self._step.attempt)
 

@@ -44,7 +44,7 @@ class Fault(StrEnum):
     POISON = "poison"  # the store refuses some outcomes, each time they are offered
     IMPATIENT = "impatient"  # callers that are cancelled while they wait
     RECONFIGURE = "reconfigure"  # a process opens with other limits for queues, or with none
-    LATE_PUT = "late_put"  # a process is stopped within an artifact's put or removal, and ends it as a zombie
+    LATE_PUT = "late_put"  # a process is stopped within a put, a removal or a save, and ends it as a zombie
 
 
 class Feature(StrEnum):
