@@ -25,7 +25,7 @@ def main() -> int:
 def search(bug: Bug) -> Found | None:
     try:
         found = look_for(bug, range(WITHIN))
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # it does not fit any more, or nothing can run with it
         print(error, flush=True)
         return None
     told = "not found" if found is None else f"seed {found.seed}: {found.check}"

@@ -107,15 +107,15 @@ SESSION_BUGS = (
     ),
     bug(
         "progress is not stored",
-        RUNTIME + "crew.py",
-        "        return None if context is None else context.take_progress()\n",
+        RUNTIME + "holding.py",
+        "        return None if self.context is None else self.context.take_progress()\n",
         "        return None\n",
     ),
     bug(
         "progress is lost with the renewal that failed",
         RUNTIME + "keeper.py",
-        "                    self._put_back(holding, renewal.progress)\n",
-        "                    pass\n",
+        "                holding.put_back_progress(renewal.progress)\n",
+        "                pass\n",
     ),
     bug(
         "a step reads what another one has saved",
