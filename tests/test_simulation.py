@@ -11,7 +11,7 @@ import trio
 
 from trio_workflow import ConfigError, Package, RunBuilder, Runtime, StartRun, StepContext
 from trio_workflow.testing import Fault, SimulationError, simulate
-from trio_workflow.testing.simulation.drama import play
+from trio_workflow.testing.simulation.play import play
 from trio_workflow.testing.simulation.script import OwnScript
 from trio_workflow.testing.simulation.world import draw_world
 

@@ -14,9 +14,9 @@ import attrs
 from trio_workflow.model.status import AttemptOutcome
 from trio_workflow.points import Point
 from trio_workflow.rules.transitions import MOVES
-from trio_workflow.testing.simulation.drama import SeedReport, play
 from trio_workflow.testing.simulation.failure import cut
 from trio_workflow.testing.simulation.history import Broken
+from trio_workflow.testing.simulation.play import SeedReport, play
 from trio_workflow.testing.simulation.stage import Script
 from trio_workflow.testing.simulation.world import Fault, World
 

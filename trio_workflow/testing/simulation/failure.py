@@ -4,7 +4,7 @@ from typing import cast
 
 import attrs
 
-from trio_workflow.testing.simulation.drama import SeedReport
+from trio_workflow.testing.simulation.play import SeedReport
 from trio_workflow.testing.simulation.world import World
 
 LONGEST = 160

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from trio_workflow.testing.simulation.drama import TOO_LONG, SeedReport, play
 from trio_workflow.testing.simulation.history import USERS, Broken
+from trio_workflow.testing.simulation.play import TOO_LONG, SeedReport, play
 from trio_workflow.testing.simulation.stage import Script
 from trio_workflow.testing.simulation.world import World
 

@@ -12,9 +12,9 @@ from trio_workflow.runtime.runs import StartRun
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.simulation import arguments
 from trio_workflow.testing.simulation.campaign import Campaign, MakeScript, MakeWorld, run_campaign
-from trio_workflow.testing.simulation.drama import SeedReport
 from trio_workflow.testing.simulation.failure import call, describe
 from trio_workflow.testing.simulation.limits import DAY
+from trio_workflow.testing.simulation.play import SeedReport
 from trio_workflow.testing.simulation.shrink import shrink
 from trio_workflow.testing.simulation.users import Asked, UserScript
 from trio_workflow.testing.simulation.world import Fault

@@ -73,7 +73,7 @@ class Stage:
     ) -> None:
         self.world, self.script, self.scheduler = world, script, scheduler
         self.history = History(str(folder), is_whole)
-        self.store = folder / "engine.db"
+        self.folder, self.store = folder, folder / "engine.db"
         self.oracle = Oracle(self.history.tell)
         self.rates = Rates(self.oracle, world, self.history.tell)
         self.faults = Faults(world, self.history)
