@@ -1,5 +1,6 @@
 """Schedules and faults, found by attacking the engine, that once hung, crashed or lost something."""
 
+import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_workflow import QueueConfig, RunBuilder, StepContext, executor
 from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError, WorkflowError
+from trio_workflow.model.outcome import Success
 from trio_workflow.runtime import workers
 from trio_workflow.runtime.runtime import engine_of
+from trio_workflow.store.sqlite import store as sqlite_store
 from trio_workflow.store.sqlite.committer import Committer
 from trio_workflow.store.sqlite.store import OpenSQLiteStore
+from trio_workflow.testing import run_until_idle
 
 
 @executor("work")
@@ -79,6 +83,38 @@ async def test_news_that_were_asked_for_in_a_batch_that_was_taken_back_are_not_l
             nursery.start_soon(break_the_batch)
         assert answers == [True]
         assert await store.poll() is False
+
+
+@pytest.mark.parametrize("in_cycles", [False, True])
+async def test_a_slot_that_an_outcome_frees_which_is_offered_alone_is_taken_at_once(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, in_cycles: bool
+) -> None:
+    real: Any = vars(sqlite_store)["complete"]
+
+    def refuse(tx: Any, completions: Any) -> Any:
+        if any(isinstance(completion.outcome, Success) for completion in completions):
+            raise OverflowError("too large for SQLite")
+        return real(tx, completions)
+
+    def graph(run: RunBuilder) -> None:
+        run.step("a", kind="work", queue="q")
+        run.step("b", kind="work", queue="q")
+
+    monkeypatch.setattr(sqlite_store, "complete", refuse)
+    queues = {"q": QueueConfig(max_workers=1)}
+    async with opened(tmp_path, poll_interval=math.inf, queues=queues) as rt, trio.open_nursery() as nursery:
+        define(rt, work, graph=graph)
+        first, second = await rt.start_run("p"), await rt.start_run("p")
+        if in_cycles:
+            await rt.run_once()
+            await run_until_idle(rt)
+        else:
+            await nursery.start(rt.start_workers)
+        with trio.fail_after(5):
+            await first.wait()
+            await second.wait()
+        assert trio.current_time() == 0
+        nursery.cancel_scope.cancel()
 
 
 async def test_queues_take_turns_over_cycles_too(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -80,6 +80,9 @@ class Desk:
             await self._offer_again(batch, done.completed)
         if isinstance(done.answer, Exception):
             raise done.answer
+        if isinstance(done.completed, Exception) and request is not None:
+            self._freed()
+            started += await self._exchange(self._request())  # what these have freed nobody has claimed yet
         return started
 
     def _request(self) -> ClaimRequest:
