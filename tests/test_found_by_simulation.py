@@ -2,11 +2,13 @@
 
 import math
 import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
+import trio.lowlevel
 from stories import define, one_step, opened
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -14,6 +16,7 @@ from trio_workflow import QueueConfig, RunBuilder, StepContext, executor
 from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError, WorkflowError
 from trio_workflow.model.outcome import Success
 from trio_workflow.runtime import workers
+from trio_workflow.runtime.holding import Holding
 from trio_workflow.runtime.runtime import engine_of
 from trio_workflow.store.sqlite import store as sqlite_store
 from trio_workflow.store.sqlite.committer import Committer
@@ -202,3 +205,36 @@ async def test_an_interrupt_comes_to_the_program_though_the_workers_are_being_st
             await nursery.start(rt.start_workers)
             await trio.sleep(0.5)
             nursery.cancel_scope.cancel()
+
+
+def entered(expires: float) -> Holding:
+    """A lease in hand whose executor runs."""
+    nobody: Any = None
+    holding = Holding(nobody, expires)
+    holding.context = cast("StepContext", object())
+    return holding
+
+
+async def test_a_renewal_that_is_confirmed_after_the_lease_has_cancelled_its_executor_is_too_late(
+    mock_clock: MockClock,
+) -> None:
+    """It could swallow that, and would be taken for one that was never cancelled."""
+    holding = entered(expires=10)
+    with holding.scope:
+        mock_clock.jump(11)
+        with suppress(trio.Cancelled):
+            await trio.lowlevel.checkpoint()
+        assert not holding.extend(20)
+    assert holding.expires == 10
+
+
+async def test_a_renewal_that_is_confirmed_before_a_late_deadline_has_struck_spares_the_executor(
+    mock_clock: MockClock,
+) -> None:
+    holding = entered(expires=10)
+    with holding.scope:
+        mock_clock.jump(11)  # as if code had blocked the event loop
+        assert holding.extend(20)
+        await trio.lowlevel.checkpoint()
+    assert not holding.scope.cancelled_caught
+    assert holding.expires == 20

@@ -46,7 +46,7 @@ async def run_attempt(holding: Holding, context: StepContext, registry: Registry
                 POINTS.reach(Point.START, holding)
                 await call(registry.executor(context.kind), context)
             finally:
-                has_run_out = _has_struck(holding.expires)
+                has_run_out = holding.has_struck()
     except BaseException as error:  # also a Cancelled that user code carried here from elsewhere
         raised = error
     # By the clock, not by the scope: one that blocks past its deadline is never told of it.
@@ -65,18 +65,6 @@ async def run_attempt(holding: Holding, context: StepContext, registry: Registry
     if raised is not None:
         return Ended(Failed(failure_of(raised), roll=SOURCE.roll()))
     return Ended(context.product())
-
-
-def _has_struck(deadline: float) -> bool:
-    """Whether trio has cancelled the scope of this deadline, in which the caller stands.
-
-    A deadline that has only passed, under code that blocks, has interrupted nothing: trio cancels between
-    the steps of tasks, and takes a deadline off its list as it does.
-    """
-    now = trio.current_time()
-    if now < deadline:
-        return False
-    return now + trio.lowlevel.current_statistics().seconds_to_next_deadline > deadline + 1e-6
 
 
 def _outcome_of(reason: Reason, max_lost: int) -> Outcome | None:

@@ -51,10 +51,24 @@ class Holding:
         """Whether the lease is to be renewed: also while a stopped executor still cleans up."""
         return self.reason is None or self.reason is Reason.STOPPED
 
-    def extend(self, expires: float) -> None:
-        """The lease was confirmed until then. Too late for one whose executor is cancelled already."""
+    def extend(self, expires: float) -> bool:
+        """The lease was confirmed until then. False if its executor has been cancelled for it meanwhile."""
+        if self.reason is None and self.context is not None and self.has_struck():
+            return False
         if self.is_kept and not self.is_done:
             self.expires = self.scope.deadline = max(self.expires, expires)
+        return True
+
+    def has_struck(self) -> bool:
+        """Whether trio has cancelled the scope at its deadline. Asked of one that was entered and not left.
+
+        A deadline that has only passed, while code blocked the event loop, has interrupted nothing: trio
+        cancels between the steps of tasks, and takes a deadline off its list as it does.
+        """
+        now = trio.current_time()
+        if now < self.expires:
+            return False
+        return now + trio.lowlevel.current_statistics().seconds_to_next_deadline > self.expires + 1e-6
 
     def take_progress(self) -> str | None:
         """What user code has told of its progress since this was last asked."""

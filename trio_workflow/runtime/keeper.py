@@ -63,12 +63,12 @@ class Keeper:
                 holding.put_back_progress(renewal.progress)
             return self._lease / 12
         for holding in holdings:
-            if holding.token in live:
-                holding.extend(sent + self._lease)
+            is_live = holding.token in live
+            if is_live and holding.extend(sent + self._lease):
                 self._statistics.renewals += 1
             elif not holding.is_done:
                 self._statistics.lost += 1
-                holding.cancel(Reason.REVOKED)
+                holding.cancel(Reason.EXPIRED if is_live else Reason.REVOKED)
         return max(0.0, sent + self._lease / 3 - trio.current_time())
 
     async def watch_always(self) -> None:
