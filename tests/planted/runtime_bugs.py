@@ -94,14 +94,14 @@ RUNTIME_BUGS = (
     bug(
         "a renewal that is refused cancels nothing",
         RUNTIME + "keeper.py",
-        "                self._statistics.lost += 1\n                holding.cancel(Reason.REVOKED)\n",
-        "                self._statistics.lost += 1\n",
+        "                holding.cancel(Reason.EXPIRED if is_live else Reason.REVOKED)\n",
+        "",
     ),
     bug(
         "a lease counts from the answer to its renewal",
         RUNTIME + "keeper.py",
-        "                holding.extend(sent + self._lease)\n",
-        "                holding.extend(trio.current_time() + self._lease)\n",
+        "holding.extend(sent + self._lease):",
+        "holding.extend(trio.current_time() + self._lease):",
     ),
     bug(
         "a lease counts from the answer to its claim",

@@ -16,8 +16,8 @@ SESSION_BUGS = (
     bug(
         "an executor ends with its first lease, renewed or not",
         RUNTIME + "keeper.py",
-        "                holding.extend(sent + self._lease)\n",
-        "",
+        "if is_live and holding.extend(sent + self._lease):",
+        "if is_live:",
     ),
     bug(
         "leases are not renewed any more after a renewal that failed",
