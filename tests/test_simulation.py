@@ -4,16 +4,19 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
 from trio_workflow import ConfigError, Package, RunBuilder, Runtime, StartRun, StepContext
 from trio_workflow.testing import Fault, SimulationError, simulate
+from trio_workflow.testing.simulation.campaign import Campaign, run_campaign
 from trio_workflow.testing.simulation.play import play
 from trio_workflow.testing.simulation.script import OwnScript
-from trio_workflow.testing.simulation.world import draw_world
+from trio_workflow.testing.simulation.world import World, draw_world
 
 
 def make_chain(length: int = 2) -> Package:
@@ -138,3 +141,23 @@ def test_the_engine_is_sound_in_some_worlds(part: int) -> None:
     for seed in range(part * 25, (part + 1) * 25):
         report = play(draw_world(seed), OwnScript)
         assert report.broken == (), seed
+
+
+def test_seeds_are_drawn_as_they_are_played_not_long_before() -> None:
+    """A campaign that is to end at a time asks for it with every seed."""
+    drawn: list[int] = []
+
+    def seeds() -> Iterator[int]:
+        for seed in range(100_000):
+            drawn.append(seed)
+            yield seed
+
+    def enough(campaign: Campaign) -> None:
+        raise ZeroDivisionError
+
+    def small(seed: int) -> World:
+        return attrs.evolve(draw_world(seed, frozenset()), processes=1, runs=1, steps=1, duration=1.0)
+
+    with pytest.raises(ZeroDivisionError):
+        run_campaign(seeds(), small, OwnScript, jobs=2, told=enough)
+    assert len(drawn) <= 6 * 20

@@ -5,8 +5,9 @@ A campaign that finds nothing means something only if it could have: `unreached`
 
 import itertools
 import multiprocessing
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.pool import AsyncResult
 from typing import Any
 
 import attrs
@@ -162,8 +163,15 @@ def _parts(
     # Forked, so that a user's functions need not be importable by name.
     context = multiprocessing.get_context("fork")
     _WORK.update(make_world=make_world, make_script=make_script)
+    # A few chunks are handed out ahead, no more: seeds may be drawn until a time is up, which must be asked.
+    ahead: deque[AsyncResult[Campaign]] = deque()
     with context.Pool(jobs) as pool:
-        yield from pool.imap(_play_forked, _chunks(seeds, 20))
+        for chunk in _chunks(seeds, 20):
+            ahead.append(pool.apply_async(_play_forked, (chunk,)))
+            if len(ahead) > 2 * jobs:
+                yield ahead.popleft().get()
+        while ahead:
+            yield ahead.popleft().get()
 
 
 _WORK: dict[str, Any] = {}  # what forked processes inherit
