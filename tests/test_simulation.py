@@ -13,9 +13,9 @@ import trio
 
 from trio_workflow import ConfigError, Package, RunBuilder, Runtime, StartRun, StepContext
 from trio_workflow.testing import Fault, SimulationError, simulate
+from trio_workflow.testing.simulation.acting.script import OwnScript
 from trio_workflow.testing.simulation.campaign import Campaign, run_campaign
 from trio_workflow.testing.simulation.play import play
-from trio_workflow.testing.simulation.script import OwnScript
 from trio_workflow.testing.simulation.world import World, draw_world
 
 

@@ -28,7 +28,7 @@ WITHIN = 2000  # seeds in which each must be found
 _PROGRAM = """
 import json, sys
 from trio_workflow.testing.simulation.play import play
-from trio_workflow.testing.simulation.script import OwnScript
+from trio_workflow.testing.simulation.acting.script import OwnScript
 from trio_workflow.testing.simulation.world import draw_world
 for seed in json.loads(sys.argv[1]):
     report = play(draw_world(seed), OwnScript)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
+from trio_workflow.testing.simulation.acting.script import OwnScript
 from trio_workflow.testing.simulation.campaign import Campaign, find_idle_faults, run_campaign
 from trio_workflow.testing.simulation.failure import command, describe
 from trio_workflow.testing.simulation.play import play
-from trio_workflow.testing.simulation.script import OwnScript
 from trio_workflow.testing.simulation.shrink import shrink
 from trio_workflow.testing.simulation.world import Fault, Feature, World, draw_world
 

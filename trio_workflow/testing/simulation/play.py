@@ -16,11 +16,11 @@ from trio_workflow.clock import use_clock
 from trio_workflow.points import POINTS
 from trio_workflow.runtime.failures import leaves_of
 from trio_workflow.testing.determinism import seeded
+from trio_workflow.testing.simulation.acting.drama import Drama
 from trio_workflow.testing.simulation.actor import CURRENT
-from trio_workflow.testing.simulation.afterwards import what_is_left
-from trio_workflow.testing.simulation.drama import Drama
-from trio_workflow.testing.simulation.expected import ExpectedStep, all_steps
+from trio_workflow.testing.simulation.expected.runs import ExpectedStep, all_steps
 from trio_workflow.testing.simulation.history import Broken
+from trio_workflow.testing.simulation.looks.afterwards import what_is_left
 from trio_workflow.testing.simulation.overtime import Overtime
 from trio_workflow.testing.simulation.scheduler import Scheduler, StuckError
 from trio_workflow.testing.simulation.setting import empty_store, memory, small_portions

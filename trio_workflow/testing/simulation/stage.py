@@ -30,16 +30,16 @@ from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.store.protocol import Completed, Created
 from trio_workflow.store.sqlite.check import LOOKS, Report
 from trio_workflow.testing.simulation.actor import CURRENT, Actor
-from trio_workflow.testing.simulation.expected import ExpectedStep, all_steps
+from trio_workflow.testing.simulation.expected.ledger import differences
+from trio_workflow.testing.simulation.expected.oracle import Fact, Oracle
+from trio_workflow.testing.simulation.expected.order import Order
+from trio_workflow.testing.simulation.expected.runs import ExpectedStep, all_steps
 from trio_workflow.testing.simulation.faults import Faults
 from trio_workflow.testing.simulation.history import History, is_of_trio
-from trio_workflow.testing.simulation.ledger import differences
 from trio_workflow.testing.simulation.limits import Limits
-from trio_workflow.testing.simulation.oracle import Fact, Oracle
-from trio_workflow.testing.simulation.order import Order
-from trio_workflow.testing.simulation.rates import Rates
 from trio_workflow.testing.simulation.scheduler import Scheduler
-from trio_workflow.testing.simulation.watch import Watch
+from trio_workflow.testing.simulation.watching.rates import Rates
+from trio_workflow.testing.simulation.watching.watch import Watch
 from trio_workflow.testing.simulation.world import Fault, World
 
 

@@ -15,11 +15,11 @@ from trio_workflow.errors import ConfigError
 from trio_workflow.runtime.registry import Registry
 from trio_workflow.runtime.runs import StartRun
 from trio_workflow.runtime.runtime import Runtime, engine_of
+from trio_workflow.testing.simulation.acting.stubs import make_stub
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.expected import ExpectedStep
+from trio_workflow.testing.simulation.expected.runs import ExpectedStep
 from trio_workflow.testing.simulation.limits import Limits
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.stubs import make_stub
 from trio_workflow.testing.simulation.world import World
 
 SetUp = Callable[[Runtime], None]

@@ -16,7 +16,7 @@ from trio_workflow.model.policy import RetryPolicy
 from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
 from trio_workflow.model.times import micros
 from trio_workflow.rules.transitions import StepEvent, after
-from trio_workflow.testing.simulation.turns import Turns
+from trio_workflow.testing.simulation.expected.turns import Turns
 
 PENDING, READY, RUNNING = StepStatus.PENDING, StepStatus.READY, StepStatus.RUNNING
 SUCCEEDED, FAILED, CANCELED = StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.CANCELED

@@ -7,7 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.expected import READY, RUNNING, ExpectedStep, all_steps
+from trio_workflow.testing.simulation.expected.runs import READY, RUNNING, ExpectedStep, all_steps
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import DISTURBING, QUIET, Fault
 

@@ -16,11 +16,11 @@ from trio_workflow.model.outcome import Completion, Failed, Success
 from trio_workflow.runtime.attempt import Ended
 from trio_workflow.runtime.holding import Holding, Reason
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.expected import ExpectedRun
+from trio_workflow.testing.simulation.expected.oracle import Oracle
+from trio_workflow.testing.simulation.expected.runs import ExpectedRun
 from trio_workflow.testing.simulation.history import History
-from trio_workflow.testing.simulation.oracle import Oracle
-from trio_workflow.testing.simulation.products import Made, Raised, disagreements
 from trio_workflow.testing.simulation.scheduler import Scheduler
+from trio_workflow.testing.simulation.watching.products import Made, Raised, disagreements
 from trio_workflow.testing.simulation.world import CLOCKS, Fault, World
 
 GRAIN = 0.002

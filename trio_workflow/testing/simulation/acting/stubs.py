@@ -17,11 +17,11 @@ from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.errors import Permanent, Retryable
 from trio_workflow.model.payload import dumps
 from trio_workflow.model.plan import Dependency
+from trio_workflow.testing.simulation.acting.workload import step_options
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.contexts import look_at_another, look_at_context, look_at_itself
-from trio_workflow.testing.simulation.products import Made
+from trio_workflow.testing.simulation.looks.contexts import look_at_another, look_at_context, look_at_itself
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.workload import step_options
+from trio_workflow.testing.simulation.watching.products import Made
 from trio_workflow.testing.simulation.world import OF_STUBS, Fault, Feature
 
 GENERATIONS = 2  # how deep children may have children

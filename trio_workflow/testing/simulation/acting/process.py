@@ -13,10 +13,10 @@ from trio_workflow.runtime.failures import leaves_of
 from trio_workflow.runtime.opening import open_runtime
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.crashing import crash
+from trio_workflow.testing.simulation.acting.operator import Operator
 from trio_workflow.testing.simulation.actor import CURRENT, Told
-from trio_workflow.testing.simulation.ears import Ears
 from trio_workflow.testing.simulation.faults import gone
-from trio_workflow.testing.simulation.leaving import (
+from trio_workflow.testing.simulation.looks.leaving import (
     ends_of,
     look_at_cycle,
     look_at_drain,
@@ -24,8 +24,8 @@ from trio_workflow.testing.simulation.leaving import (
     look_at_slots,
     look_back,
 )
-from trio_workflow.testing.simulation.operator import Operator
 from trio_workflow.testing.simulation.stage import Stage
+from trio_workflow.testing.simulation.watching.ears import Ears
 from trio_workflow.testing.simulation.world import DISTURBING, QUEUES, Fault
 
 

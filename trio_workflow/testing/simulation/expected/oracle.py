@@ -17,8 +17,9 @@ from trio_workflow.model.status import AttemptOutcome, StepStatus
 from trio_workflow.model.times import micros
 from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.protocol import Completed, Created
-from trio_workflow.testing.simulation.claims import broken_limits
-from trio_workflow.testing.simulation.expected import (
+from trio_workflow.testing.simulation.expected.claims import broken_limits
+from trio_workflow.testing.simulation.expected.refusals import expected_refusals, is_as_promised
+from trio_workflow.testing.simulation.expected.runs import (
     FAILED,
     READY,
     RUNNING,
@@ -26,9 +27,8 @@ from trio_workflow.testing.simulation.expected import (
     ExpectedStep,
     all_steps,
 )
-from trio_workflow.testing.simulation.refusals import expected_refusals, is_as_promised
-from trio_workflow.testing.simulation.shares import Shares
-from trio_workflow.testing.simulation.turns import Turns
+from trio_workflow.testing.simulation.expected.shares import Shares
+from trio_workflow.testing.simulation.expected.turns import Turns
 
 Tell = Callable[[str, str], None]
 """(what is broken, about what): told of a violation."""

@@ -21,8 +21,8 @@ from trio_workflow.runtime.runs import IfExists
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.store.sqlite.connections import LOCK_WAIT
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.expected import CANCELED, FAILED, PENDING, ExpectedRun
-from trio_workflow.testing.simulation.reading import look_at_queues, look_at_run
+from trio_workflow.testing.simulation.expected.runs import CANCELED, FAILED, PENDING, ExpectedRun
+from trio_workflow.testing.simulation.looks.reading import look_at_queues, look_at_run
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import Fault, Feature
 

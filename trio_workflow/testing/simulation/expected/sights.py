@@ -7,7 +7,7 @@ from trio_workflow.model.plan import Dependency
 from trio_workflow.model.policy import QueueConfig
 from trio_workflow.model.records import QueueStatus, Step, StepResult, WorkflowRun
 from trio_workflow.model.times import micros, to_datetime_or_none
-from trio_workflow.testing.simulation.expected import READY, RUNNING, ExpectedRun, ExpectedStep
+from trio_workflow.testing.simulation.expected.runs import READY, RUNNING, ExpectedRun, ExpectedStep
 
 
 def unlike_run(seen: WorkflowRun, run: ExpectedRun, *, is_old: bool = False) -> Iterator[str]:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from trio_workflow.model.payload import loads
 from trio_workflow.runtime.runs import StartRun
 from trio_workflow.runtime.runtime import Runtime
+from trio_workflow.testing.simulation.acting.stubs import make_stub
+from trio_workflow.testing.simulation.acting.workload import make_package
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.expected import ExpectedStep
+from trio_workflow.testing.simulation.expected.runs import ExpectedStep
 from trio_workflow.testing.simulation.limits import Limits
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.stubs import make_stub
-from trio_workflow.testing.simulation.workload import make_package
 from trio_workflow.testing.simulation.world import Feature, World
 
 

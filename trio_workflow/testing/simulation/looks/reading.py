@@ -6,8 +6,13 @@ from typing import TypeVar
 from trio_workflow.model.records import Page
 from trio_workflow.model.status import StepStatus
 from trio_workflow.runtime.runtime import Runtime
-from trio_workflow.testing.simulation.expected import ExpectedRun, all_steps
-from trio_workflow.testing.simulation.sights import unlike_queues, unlike_result, unlike_run, unlike_step
+from trio_workflow.testing.simulation.expected.runs import ExpectedRun, all_steps
+from trio_workflow.testing.simulation.expected.sights import (
+    unlike_queues,
+    unlike_result,
+    unlike_run,
+    unlike_step,
+)
 from trio_workflow.testing.simulation.stage import Stage
 
 T = TypeVar("T")

@@ -9,12 +9,12 @@ import attrs
 import trio
 
 from trio_workflow.model.policy import QueueConfig
-from trio_workflow.testing.simulation.afterwards import until_all_ended, until_gone
-from trio_workflow.testing.simulation.ending import look_at_the_end
-from trio_workflow.testing.simulation.expected import all_steps
-from trio_workflow.testing.simulation.ledger import orphans
-from trio_workflow.testing.simulation.process import Process
-from trio_workflow.testing.simulation.rest import HeldUp, watch_rests
+from trio_workflow.testing.simulation.acting.process import Process
+from trio_workflow.testing.simulation.expected.ledger import orphans
+from trio_workflow.testing.simulation.expected.runs import all_steps
+from trio_workflow.testing.simulation.looks.afterwards import until_all_ended, until_gone
+from trio_workflow.testing.simulation.looks.ending import look_at_the_end
+from trio_workflow.testing.simulation.looks.rest import HeldUp, watch_rests
 from trio_workflow.testing.simulation.setting import config_of
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import Fault, other_queues

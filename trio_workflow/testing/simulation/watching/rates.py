@@ -5,7 +5,7 @@ from collections.abc import Callable
 import trio
 
 from trio_workflow.model.changes import ClaimAnswer
-from trio_workflow.testing.simulation.oracle import Fact, Oracle
+from trio_workflow.testing.simulation.expected.oracle import Fact, Oracle
 from trio_workflow.testing.simulation.world import Fault, World
 
 

@@ -5,8 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
 from trio_workflow.model.policy import QueueConfig
-from trio_workflow.testing.simulation.expected import READY, RUNNING, ExpectedRun, ExpectedStep, all_steps
-from trio_workflow.testing.simulation.shares import Dealt
+from trio_workflow.testing.simulation.expected.runs import (
+    READY,
+    RUNNING,
+    ExpectedRun,
+    ExpectedStep,
+    all_steps,
+)
+from trio_workflow.testing.simulation.expected.shares import Dealt
 
 
 def broken_limits(

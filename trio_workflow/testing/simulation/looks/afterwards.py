@@ -10,7 +10,7 @@ import trio
 
 from trio_workflow.clock import VIRTUAL_EPOCH
 from trio_workflow.testing.simulation.actor import Actor
-from trio_workflow.testing.simulation.expected import PENDING, READY, ExpectedStep, all_steps
+from trio_workflow.testing.simulation.expected.runs import PENDING, READY, ExpectedStep, all_steps
 from trio_workflow.testing.simulation.stage import Stage
 
 STILL = 3000.0

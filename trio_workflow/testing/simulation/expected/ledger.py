@@ -8,7 +8,8 @@ import attrs
 
 from trio_workflow.model.outcome import ArtifactWrite
 from trio_workflow.model.times import micros
-from trio_workflow.testing.simulation.expected import (
+from trio_workflow.testing.simulation.expected.oracle import Oracle
+from trio_workflow.testing.simulation.expected.runs import (
     CANCELED,
     PENDING,
     READY,
@@ -16,7 +17,6 @@ from trio_workflow.testing.simulation.expected import (
     ExpectedRun,
     ExpectedStep,
 )
-from trio_workflow.testing.simulation.oracle import Oracle
 
 _RUN = """
 SELECT r.run_key, r.status, r.package, r.name, r.created_at, r.started_at, r.finished_at, r.metadata,

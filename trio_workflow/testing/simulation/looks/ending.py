@@ -9,8 +9,8 @@ from trio_workflow.errors import ArtifactNotFoundError, StoreError
 from trio_workflow.model.outcome import ArtifactWrite
 from trio_workflow.model.status import AttemptOutcome
 from trio_workflow.runtime.runtime import Runtime, engine_of
-from trio_workflow.testing.simulation.expected import SUCCEEDED, ExpectedStep, all_steps
-from trio_workflow.testing.simulation.reading import look_at_queues, look_at_run, look_at_runs
+from trio_workflow.testing.simulation.expected.runs import SUCCEEDED, ExpectedStep, all_steps
+from trio_workflow.testing.simulation.looks.reading import look_at_queues, look_at_run, look_at_runs
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import Feature
 

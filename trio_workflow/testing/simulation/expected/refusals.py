@@ -12,7 +12,7 @@ from trio_workflow.errors import (
     StepStateError,
 )
 from trio_workflow.model.plan import RunSpec
-from trio_workflow.testing.simulation.expected import FAILED, ExpectedRun
+from trio_workflow.testing.simulation.expected.runs import FAILED, ExpectedRun
 
 _ABOUT_A_RUN = ("cancel_run", "retry_run", "retry_step", "delete_run")
 

@@ -6,8 +6,8 @@ from typing import Any
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.errors import DependencyError, WorkflowError
 from trio_workflow.model.payload import loads
-from trio_workflow.testing.simulation.expected import SUCCEEDED, ExpectedStep
-from trio_workflow.testing.simulation.sights import unlike_result, unlike_run, unlike_step
+from trio_workflow.testing.simulation.expected.runs import SUCCEEDED, ExpectedStep
+from trio_workflow.testing.simulation.expected.sights import unlike_result, unlike_run, unlike_step
 from trio_workflow.testing.simulation.stage import Stage
 
 
