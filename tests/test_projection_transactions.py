@@ -202,7 +202,7 @@ async def test_the_wal_is_copied_when_it_passes_its_limit(sales: Projection, tmp
 
 def test_the_wal_is_not_copied_while_another_connection_may_commit(tmp_path: Path) -> None:
     path = tmp_path / "one.db"
-    one = Database(path, busy_timeout=0)
+    one = Database(path)
     conn = one.open()
     conn.execute("CREATE TABLE t (x)")
     conn.execute("INSERT INTO t VALUES (zeroblob(100000))")
@@ -222,7 +222,7 @@ async def test_no_connection_checkpoints_by_itself(sales: Projection) -> None:
 
 
 def test_a_wal_that_somebody_removed_costs_nobody_his_answer(tmp_path: Path) -> None:
-    one = Database(tmp_path / "one.db", busy_timeout=0)
+    one = Database(tmp_path / "one.db")
     one.open().execute("CREATE TABLE t (x)")
     (tmp_path / "one.db-wal").unlink()
     assert one.alone(lambda conn: conn.execute("SELECT count(*) FROM t").fetchone()) == (0,)
@@ -235,7 +235,7 @@ def test_a_wal_that_somebody_removed_costs_nobody_his_answer(tmp_path: Path) -> 
 def test_a_transaction_that_cannot_be_undone_is_undone_by_closing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one = Database(tmp_path / "one.db", busy_timeout=0)
+    one = Database(tmp_path / "one.db")
     conn = one.open()
     conn.execute("CREATE TABLE t (x)")
     one.begin()

@@ -4,7 +4,6 @@ import math
 import os
 import sqlite3
 import string
-from contextlib import closing
 from pathlib import Path
 
 import projection_kit
@@ -18,7 +17,6 @@ from trio.testing import MockClock
 from trio_workflow.errors import ConfigError, OptionError, WorkflowError
 from trio_workflow.filenames import safe_name
 from trio_workflow.projections import Projection, ProjectionStore, SQLiteProjectionStore
-from trio_workflow.projections.database import Database
 
 # The fixtures
 store = projection_kit.store
@@ -158,22 +156,6 @@ async def test_a_foreign_file_is_refused_with_the_error_of_sqlite_and_left_alone
     assert (tmp_path / "notes.db").read_bytes() == before
 
 
-def test_a_new_file_that_another_is_making_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "new.db"
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("CREATE TABLE t (x)")
-        other.execute("BEGIN IMMEDIATE")
-        # SQLite refuses to change the journal mode under such a lock at once, whatever its timeout.
-        monkeypatch.setattr(
-            "trio_workflow.projections.database.time.sleep", lambda _: other.execute("ROLLBACK")
-        )
-        conn = Database(path, busy_timeout=10).open()
-    assert conn.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    conn.close()
-
-
 # --- statements ------------------------------------------------------------------------------------------
 
 
@@ -242,22 +224,3 @@ async def test_sql_that_begins_a_transaction_is_refused(sales: Projection, sql: 
     async with sales.transaction() as tx:
         await tx.execute("INSERT INTO sale (amount) VALUES (1)")
     assert await amounts(sales) == [1]
-
-
-async def test_another_writer_is_waited_for_and_then_sqlite_says_it_is_locked(
-    sales: Projection, tmp_path: Path
-) -> None:
-    path = tmp_path / "projections" / "sales.db"
-    impatient = SQLiteProjectionStore(tmp_path / "projections", busy_timeout=0)
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        refused = await impatient.projection("sales")
-        for sql in ("INSERT INTO sale (amount) VALUES (1)", "DELETE FROM sale"):
-            with pytest.raises(sqlite3.OperationalError, match="locked"):
-                await refused.execute(sql)
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            async with refused.transaction():
-                raise AssertionError("the block must not run")
-        other.execute("ROLLBACK")
-    assert await refused.execute("INSERT INTO sale (amount) VALUES (2)") == 1
-    await impatient.close()

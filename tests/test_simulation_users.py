@@ -59,6 +59,14 @@ def test_there_are_an_artifact_and_a_projection_store() -> None:
     assert campaign.counts["fault"]["crash_bytes"] > 0
 
 
+def test_records_of_any_collection_are_read() -> None:
+    async def records(step: StepContext) -> None:
+        step.record("pages", step.id, {"words": 3})
+        step.record("words", "a", 3)
+
+    assert simulate(package_of(records), seeds=range(1, 30)).steps > 0
+
+
 def test_a_campaign_in_which_nothing_ever_succeeded_does_not_pass() -> None:
     async def fails(step: StepContext) -> None:
         raise ValueError("always")

@@ -1,5 +1,7 @@
 """One SQLite file of a projection, and its connection. Blocking; one call at a time.
 
+No call waits for a lock that another connection holds: it raises "database is locked", and may be made again.
+
 Rule 1: the connection is in a transaction between begin and commit or rollback, and never else.
 Rule 2: the WAL is copied into the database only while no commit can happen. SQLite before 3.51.3 can corrupt
 the file when a checkpoint of one connection meets a commit of another (sqlite.org/wal.html, "WAL-reset bug").
@@ -7,7 +9,6 @@ the file when a checkpoint of one connection meets a commit of another (sqlite.o
 
 import logging
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -21,21 +22,15 @@ T = TypeVar("T")
 WAL_LIMIT = 4 * 1024 * 1024
 """Bytes the WAL may have before it is copied into the database."""
 
-_OPEN_RETRY = 0.01
-
 _logger = logging.getLogger(__name__)
 
 
 class Database:
-    """The file at path, made with its folder on first use.
+    """The file at path, made with its folder on first use."""
 
-    busy_timeout: seconds to wait for a writer of another process, then "database is locked".
-    """
-
-    def __init__(self, path: Path, busy_timeout: float) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self._wal = path.with_name(f"{path.name}-wal")
-        self._busy_timeout = busy_timeout
         self._conn: sqlite3.Connection | None = None
         # Bytes of WAL at which a checkpoint is tried next.
         self._checkpoint_at = WAL_LIMIT
@@ -49,7 +44,7 @@ class Database:
         """Answer the connection, made if there is none."""
         if self._conn is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._conn = _connect_patiently(self.path, self._busy_timeout)
+            self._conn = _connect(self.path)
         return self._conn
 
     def close(self) -> None:
@@ -131,7 +126,7 @@ class Database:
 
     def _checkpoint(self, conn: sqlite3.Connection) -> None:
         try:
-            with closing(_connect(self.path, timeout=0.0)) as guard:
+            with closing(_connect(self.path)) as guard:
                 guard.execute("BEGIN IMMEDIATE")
                 row = conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 guard.execute("ROLLBACK")
@@ -141,9 +136,10 @@ class Database:
             _logger.debug("%s: no checkpoint: %s", self.path, error)
 
 
-def _connect(path: Path, timeout: float) -> sqlite3.Connection:
-    conn = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+def _connect(path: Path) -> sqlite3.Connection:
+    conn = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
     try:
+        conn.execute("PRAGMA journal_mode=WAL").close()
         conn.execute("PRAGMA wal_autocheckpoint=0").close()
         conn.execute("PRAGMA foreign_keys=ON").close()
         # A WAL that starts afresh is cut to this, so that its size says what is in it.
@@ -154,22 +150,6 @@ def _connect(path: Path, timeout: float) -> sqlite3.Connection:
     return conn
 
 
-def _connect_patiently(path: Path, timeout: float) -> sqlite3.Connection:
-    """Connect in WAL mode. Two that make the file at once meet a lock that SQLite does not wait for."""
-    give_up_at = time.monotonic() + timeout
-    while True:
-        conn = _connect(path, timeout)
-        try:
-            conn.execute("PRAGMA journal_mode=WAL").close()
-            return conn
-        except BaseException as error:
-            conn.close()
-            if not _is_locked(error) or time.monotonic() > give_up_at:
-                raise
-        time.sleep(_OPEN_RETRY)
-
-
-def _is_locked(error: BaseException) -> bool:
-    return (
-        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-    )
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether nothing was done, since another connection holds the lock."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

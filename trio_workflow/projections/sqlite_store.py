@@ -1,9 +1,9 @@
 """SQLiteProjectionStore: a folder with one SQLite file per projection."""
 
 import os
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,19 +14,20 @@ from trio_workflow.filenames import safe_name
 from trio_workflow.model.payload import require_name
 from trio_workflow.offload import Offload
 from trio_workflow.projections import statements
-from trio_workflow.projections.database import Database
+from trio_workflow.projections.database import Database, is_locked
 from trio_workflow.projections.protocols import Row
 
 T = TypeVar("T")
 
 _THREADS = 16
 _BUSY_TIMEOUT = 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 
 
 class SQLiteProjectionStore:
     """Keeps projections as SQLite files in the folder root, each made on first use.
 
-    busy_timeout: seconds a write waits for a writer of another process before SQLite's "database is locked".
+    busy_timeout: seconds a call waits for a writer of another process before SQLite's "database is locked".
     Several processes may use one root at once. Raises ConfigError for an empty root.
     """
 
@@ -36,8 +37,7 @@ class SQLiteProjectionStore:
         if not 0 <= busy_timeout <= 3600:
             raise ConfigError(f"projection store busy_timeout is 0 to 3600 seconds, not {busy_timeout!r}")
         self._root = Path(os.path.abspath(root))
-        self._busy_timeout = busy_timeout
-        self._offload = Offload(trio.CapacityLimiter(_THREADS))
+        self._calls = _Calls(busy_timeout)
         self._projections: dict[str, SQLiteProjection] = {}
 
     def __repr__(self) -> str:
@@ -48,8 +48,8 @@ class SQLiteProjectionStore:
         name = require_name("projection name", name)
         found = self._projections.get(name)
         if found is None:
-            database = Database(self._root / f"{safe_name(name)}.db", self._busy_timeout)
-            found = self._projections[name] = SQLiteProjection(name, database, self._offload)
+            database = Database(self._root / f"{safe_name(name)}.db")
+            found = self._projections[name] = SQLiteProjection(name, database, self._calls)
         await found.open()
         return found
 
@@ -63,13 +63,40 @@ class SQLiteProjectionStore:
             await projection.close()
 
 
+class _Calls:
+    """Calls to databases, away from the event loop."""
+
+    def __init__(self, busy_timeout: float) -> None:
+        self._busy_timeout = busy_timeout
+        self._offload = Offload(trio.CapacityLimiter(_THREADS))
+
+    async def run(self, call: Callable[..., T], *args: Any) -> T:
+        return await self._offload.run(call, *args)
+
+    async def run_patiently(self, call: Callable[..., T], *args: Any) -> T:
+        """Run a call that may meet another connection's lock; made again until busy_timeout is over.
+
+        The pauses are the event loop's, and not SQLite's: whoever waits can be cancelled, and in virtual
+        time, when calls run on the event loop, the holder of the lock may need it to go on.
+        """
+        give_up_at, pause = trio.current_time() + self._busy_timeout, _FIRST_PAUSE
+        while True:
+            try:
+                return await self.run(call, *args)
+            except sqlite3.OperationalError as error:
+                if not is_locked(error) or trio.current_time() >= give_up_at:
+                    raise
+            await trio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
 class SQLiteProjection:
     """One SQLite file. Calls take turns; each is a transaction of its own, and errors are SQLite's."""
 
-    def __init__(self, name: str, database: Database, offload: Offload) -> None:
+    def __init__(self, name: str, database: Database, calls: _Calls) -> None:
         self.name = name
         self._database = database
-        self._offload = offload
+        self._calls = calls
         # Who holds it may use the connection. Held over a whole transaction().
         self._turn = trio.Lock()
 
@@ -96,9 +123,9 @@ class SQLiteProjection:
         """
         self._refuse_own_transaction()
         async with self._turn:
-            tx = SQLiteTransaction(self._database, self._offload)
+            tx = SQLiteTransaction(self._database, self._calls)
             try:
-                await self._offload.run(self._database.begin)
+                await self._calls.run_patiently(self._database.begin)
                 yield tx
                 await tx.finish(self._database.commit)
             except BaseException:
@@ -113,18 +140,18 @@ class SQLiteProjection:
             await trio.lowlevel.checkpoint()
             return
         async with self._turn:
-            await self._offload.run(self._database.open)
+            await self._calls.run_patiently(self._database.open)
 
     async def close(self) -> None:
         """Let go of the file, once the running transaction has ended."""
         self._refuse_own_transaction()
         async with self._turn:
-            await self._offload.run(self._database.close)
+            await self._calls.run(self._database.close)
 
     async def _alone(self, statement: Callable[..., T], sql: str, values: Sequence[Any]) -> T:
         self._refuse_own_transaction()
         async with self._turn:
-            return await self._offload.run(partial(self._database.alone, statement, sql, values))
+            return await self._calls.run_patiently(self._database.alone, statement, sql, values)
 
     def _refuse_own_transaction(self) -> None:
         """Between two calls a task holds the turn only in a transaction; waiting for itself it would hang."""
@@ -137,9 +164,9 @@ class SQLiteProjection:
 class SQLiteTransaction:
     """The statements of one transaction() block. Tasks of the block may share it; their calls take turns."""
 
-    def __init__(self, database: Database, offload: Offload) -> None:
+    def __init__(self, database: Database, calls: _Calls) -> None:
         self._database = database
-        self._offload = offload
+        self._calls = calls
         self._turn = trio.Lock()
         self._is_over = False
 
@@ -159,10 +186,10 @@ class SQLiteTransaction:
         """Commit or roll back, after the calls that are running; what is called later raises."""
         self._is_over = True
         async with self._turn:
-            await self._offload.run(end)
+            await self._calls.run(end)
 
     async def _inside(self, statement: Callable[..., T], sql: str, values: Sequence[Any]) -> T:
         async with self._turn:
             if self._is_over:
                 raise WorkflowError("a projection's transaction was used after its block")
-            return await self._offload.run(partial(self._database.inside, statement, sql, values))
+            return await self._calls.run(self._database.inside, statement, sql, values)

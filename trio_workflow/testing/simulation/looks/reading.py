@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from trio_workflow.model.records import Page
+from trio_workflow.model.records import Page, Record
 from trio_workflow.model.status import StepStatus
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.simulation.expected.runs import ExpectedRun, all_steps
@@ -54,11 +54,25 @@ async def look_at_run(rt: Runtime, run: ExpectedRun) -> list[str]:
         by_status = [step.id for step in await rt.steps(run.id, status=status)]
         if by_status != [step.spec.id for step in expected if step.status is status]:
             found.append(f"run {run.id} lists {by_status} as {status}")
-    rows = await _all_pages(lambda after: rt.records("rows", run_id=run.id, limit=2, after=after))
-    wrote = [(s.spec.id, r.key, r.data) for s in expected if s.product for r in s.product.records]
-    if sorted((row.step_id, row.key, row.data) for row in rows) != sorted(wrote):
-        found.append(f"run {run.id} lists {len(rows)} records, expected {len(wrote)}")
-    return found
+    return found + await _look_at_records(rt, run)
+
+
+async def _look_at_records(rt: Runtime, run: ExpectedRun) -> list[str]:
+    """Of every collection that the run has written to."""
+    wrote: dict[str, list[tuple[str, str, str]]] = {}
+    for step in run.steps.values():
+        for record in step.product.records if step.product else ():
+            wrote.setdefault(record.collection, []).append((step.spec.id, record.key, record.data))
+    lists = {collection: await _records_of(rt, run.id, collection) for collection in wrote}
+    return [
+        f"run {run.id} lists {len(rows)} records in {collection}, expected {len(wrote[collection])}"
+        for collection, rows in lists.items()
+        if sorted((row.step_id, row.key, row.data) for row in rows) != sorted(wrote[collection])
+    ]
+
+
+async def _records_of(rt: Runtime, run_id: str, collection: str) -> list[Record]:
+    return await _all_pages(lambda after: rt.records(collection, run_id=run_id, limit=2, after=after))
 
 
 async def _all_pages(read: Callable[[str | None], Awaitable[Page[T]]]) -> list[T]:
