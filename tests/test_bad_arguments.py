@@ -4,32 +4,37 @@ import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from stories import define, ended, error_of, opened, outcomes, says
 from trio.testing import MockClock
 
 from trio_workflow import (
+    Config,
     ConfigError,
     DependencyError,
     OptionError,
+    Package,
     Retryable,
     RunBuilder,
     Runtime,
+    SQLiteStore,
     StartRun,
     StepContext,
     WorkflowError,
     executor,
+    open_runtime,
     optional,
 )
-from trio_workflow.testing import crash, run_executor, run_until_idle
+from trio_workflow.testing import crash, plan, run_executor, run_until_idle
 
 
 @executor("noop")
 async def noop(step: StepContext) -> None: ...
 
 
+PACKAGE: Any = Package("p")
 RUN_STATUSES = "pending, running, succeeded, failed, canceled"
 STEP_STATUSES = "pending, ready, running, succeeded, failed, canceled"
 
@@ -57,6 +62,10 @@ REFUSED: dict[str, tuple[Callable[[Runtime, Any], Awaitable[object]], str]] = {
     "a run status there is not": (
         lambda rt, handle: rt.runs(status="ready"),
         f"run status must be one of {RUN_STATUSES}, not 'ready'",
+    ),
+    "a package for its name": (
+        lambda rt, handle: rt.start_run(PACKAGE),
+        f"a run is started by the name of its package, not by {PACKAGE!r}",
     ),
     "a step status there is not": (
         lambda rt, handle: rt.steps("r", status="done"),
@@ -96,6 +105,40 @@ async def test_prune_takes_a_number_of_seconds(
     async with opened(tmp_path) as rt:
         with pytest.raises(OptionError, match=says(message)):
             await rt.prune(older_than)
+
+
+async def test_a_runtime_is_opened_with_a_config_and_made_by_nothing_else(tmp_path: Path) -> None:
+    store, wrong = SQLiteStore(tmp_path / "engine.db"), cast("Any", Runtime)
+    with pytest.raises(ConfigError, match=says(f"open_runtime takes a Config, not {store!r}")):
+        async with open_runtime(cast("Any", store)):
+            raise AssertionError("there is no runtime")
+    message = "a Runtime is made by `async with open_runtime(config)`, and by nothing else"
+    with pytest.raises(ConfigError, match=says(message)):
+        wrong(Config(store=store))
+
+
+def test_plan_takes_a_package() -> None:
+    with pytest.raises(ConfigError, match=says(f"plan takes a Package, not {says!r}")):
+        plan(cast("Any", says))
+
+
+@pytest.mark.parametrize(
+    ("progress", "message"),
+    [
+        (("1",), "progress done must be a number, not '1'"),
+        ((True,), "progress done must be a number, not True"),
+        ((1, "2"), "progress total must be a number, not '2'"),
+        ((1, math.nan), "progress"),
+    ],
+)
+async def test_progress_is_told_in_numbers(progress: Any, message: str) -> None:
+    @executor("k")
+    async def tells(step: StepContext) -> None:
+        step.progress(*progress)
+
+    outcome = await run_executor(tells)
+    assert outcome.error is not None
+    assert message in outcome.error.message
 
 
 BAD_FOR_AN_EXECUTOR: dict[str, tuple[dict[str, Any], str]] = {
@@ -178,16 +221,20 @@ async def test_data_of_a_step_that_has_not_succeeded_is_refused(
             result.value(int)
 
 
-async def test_a_coroutine_that_nobody_awaits_is_no_result(tmp_path: Path, autojump_clock: MockClock) -> None:
-    async def number() -> int:
-        return 7
+async def forgets_to_await(step: StepContext) -> object:
+    return step.save(7)
 
-    @executor("forgetful")
-    async def forgetful(step: StepContext) -> object:
-        return number()
 
+def forgets_the_event_loop(step: StepContext) -> object:
+    return step.save(7)
+
+
+@pytest.mark.parametrize("forgetful", [forgets_to_await, forgets_the_event_loop])
+async def test_a_coroutine_that_nobody_awaits_is_no_result(
+    tmp_path: Path, autojump_clock: MockClock, forgetful: Callable[[StepContext], object]
+) -> None:
     async with opened(tmp_path) as rt:
-        define(rt, forgetful)
+        define(rt, executor("forgetful")(forgetful))
         run = await rt.start_run("p")
         await rt.run_once()
         code, message = await error_of(rt, run.id)

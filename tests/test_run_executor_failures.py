@@ -76,6 +76,19 @@ async def test_without_stores_it_fails_as_a_runtime_without_them() -> None:
     assert outcome.error.message == "ConfigError: artifact store is not configured"
 
 
+async def test_a_failed_dependency_is_given_as_what_it_raised() -> None:
+    @executor("k")
+    async def reads(step: StepContext) -> list[object]:
+        result = await step.dependency_result("d")
+        assert result.error is not None
+        return [result.data, result.error.code, result.error.message, result.error.retryable]
+
+    outcome = await run_executor(reads, dependencies={"d": Permanent("bad_scan", "page 3")})
+    assert outcome.value() == [None, "bad_scan", "page 3", False]
+    outcome = await run_executor(reads, dependencies={"d": Retryable("busy")})
+    assert outcome.value() == [None, "busy", "busy", True]
+
+
 async def test_mistakes_of_the_test_are_raised() -> None:
     work = executor("k")(failing)
     with pytest.raises(InputError, match="the input cannot be stored"):
@@ -84,7 +97,7 @@ async def test_mistakes_of_the_test_are_raised() -> None:
         await run_executor(work, "fine", dependencies={"d": object()})
     with pytest.raises(InputError, match="checkpoint"):
         await run_executor(work, "fine", saved=object())
-    with pytest.raises(ConfigError, match="register_executor takes"):
+    with pytest.raises(ConfigError, match="run_executor takes"):
         await run_executor(failing, "fine")  # type: ignore[arg-type]
     wrong: dict[str, Any]
     for wrong in ({"attempt": 0}, {"step_id": ""}, {"run_id": "\n"}, {"timeout": -1}):

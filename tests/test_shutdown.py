@@ -123,6 +123,22 @@ async def test_drain_lets_running_steps_end_and_starts_nothing_new(
             assert (await run.wait()).status == "succeeded"
 
 
+async def test_drain_covers_cycles(tmp_path: Path, autojump_clock: MockClock) -> None:
+    def chain(run: RunBuilder) -> None:
+        run.step("b", kind="sleep", depends_on=run.step("a", kind="sleep"))
+
+    async with opened(tmp_path, max_workers=2, default_queue=QueueConfig(2)) as rt:
+        define(rt, sleeper, graph=chain)
+        run = await rt.start_run("p")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rt.run_once)
+            await trio.sleep(5)
+            await rt.drain()
+            assert trio.current_time() == pytest.approx(20)
+        assert await states(rt, run.id) == {"a": "succeeded", "b": "ready"}
+        assert (await rt.run_once()).succeeded == 1
+
+
 async def test_a_second_start_workers_is_refused(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with opened(tmp_path) as rt:
         define(rt, noop)

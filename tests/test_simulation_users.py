@@ -59,6 +59,19 @@ def test_there_are_an_artifact_and_a_projection_store() -> None:
     assert campaign.counts["fault"]["crash_bytes"] > 0
 
 
+def test_a_check_says_what_is_wrong_by_what_it_raises() -> None:
+    told = broken_by(package_of(does_nothing), seeds=[1], check=lambda rt: False)
+    assert "check says what is wrong by what it raises, not by answering False" in told
+    assert simulate(package_of(does_nothing), seeds=[1], check=lambda rt: rt.statistics()).seeds == 1
+
+
+def test_reset_is_no_coroutine() -> None:
+    async def reset() -> None: ...
+
+    told = broken_by(package_of(does_nothing), seeds=[1], reset=reset)
+    assert "reset must be a plain function (def), not an async one" in told
+
+
 def test_records_of_any_collection_are_read() -> None:
     async def records(step: StepContext) -> None:
         step.record("pages", step.id, {"words": 3})

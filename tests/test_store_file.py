@@ -82,7 +82,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (text, "is not a SQLite database"),
     (short_text, "is not a SQLite database"),
     (empty, "is an empty file: remove it, and the runtime will make a new store"),
-    (newer, f"has schema 99, and this trio_workflow knows {len(MIGRATIONS)}: upgrade it"),
+    (newer, f"has schema 99, and this trio_workflow knows {len(MIGRATIONS)}: upgrade trio_workflow"),
     (truncated, "is truncated: it has"),
     (cut_to_its_header, "is truncated: it has 100 bytes"),
     (damaged, "is damaged"),
@@ -147,7 +147,7 @@ def test_a_path_that_names_no_file_is_refused(path: str, message: str) -> None:
 
 
 def test_only_known_degrees_of_safety_are_taken() -> None:
-    with pytest.raises(ConfigError, match='must be "FULL" or "NORMAL", not \'EXTRA\''):
+    with pytest.raises(ConfigError, match='must be "FULL", "NORMAL" or "OFF", not \'EXTRA\''):
         SQLiteStore("x.db", synchronous="EXTRA")
     assert SQLiteStore("x.db").synchronous == "FULL"
     assert os.path.isabs(SQLiteStore("x.db").path)
@@ -234,7 +234,7 @@ async def test_an_old_file_is_brought_up_and_keeps_what_is_in_it(bench: Bench, t
         assert schema_version(conn) == len(MIGRATIONS) + 2
         assert [tuple(row) for row in conn.execute("SELECT * FROM extra")] == [(1, 2)]
         assert conn.execute("SELECT count(*) FROM steps").fetchone()[0] == 1
-    with pytest.raises(StoreError, match="upgrade it"):
+    with pytest.raises(StoreError, match="upgrade trio_workflow"):
         open_file(str(path), "OFF")
 
 

@@ -227,7 +227,7 @@ def test_two_who_bring_up_an_old_file_at_once_do_each_migration_once(
 def test_a_newer_schema_is_a_lost_store(tmp_path: Path) -> None:
     path = str(tmp_path / "new.db")
     open_file(path, "OFF", (*MIGRATIONS, "CREATE TABLE later (x);\n")).close()
-    with pytest.raises(StoreLostError, match="upgrade it"):
+    with pytest.raises(StoreLostError, match="upgrade trio_workflow"):
         open_file(path, "OFF")
 
 

@@ -316,8 +316,11 @@ class StepContext:
         return step_id
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
-        """Tell operators where this step is; stored with the next renewal of its lease."""
+        """Tell operators where this step is; stored with the next renewal of its lease. Raises ValueError."""
         self._check_open()
+        for what, value in (("done", done), ("total", 0 if total is None else total)):
+            if not isinstance(value, int | float) or isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+                raise OptionError(f"progress {what} must be a number, not {value!r}")
         text = clean_text(message, 500)
         self._progress = output_text({"done": done, "total": total, "message": text}, "progress", 10_000)
 

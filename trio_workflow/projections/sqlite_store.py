@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,10 +71,10 @@ class _Calls:
         self._busy_timeout = busy_timeout
         self._offload = Offload(trio.CapacityLimiter(_THREADS))
 
-    async def run(self, call: Callable[..., T], *args: Any) -> T:
-        return await self._offload.run(call, *args)
+    async def run(self, call: Callable[[], T]) -> T:
+        return await self._offload.run(call)
 
-    async def run_patiently(self, call: Callable[..., T], *args: Any) -> T:
+    async def run_patiently(self, call: Callable[[], T]) -> T:
         """Run a call that may meet another connection's lock; made again until busy_timeout is over.
 
         The pauses are the event loop's, and not SQLite's: whoever waits can be cancelled, and in virtual
@@ -82,7 +83,7 @@ class _Calls:
         give_up_at, pause = trio.current_time() + self._busy_timeout, _FIRST_PAUSE
         while True:
             try:
-                return await self.run(call, *args)
+                return await self.run(call)
             except sqlite3.OperationalError as error:
                 if not is_locked(error) or trio.current_time() >= give_up_at:
                     raise
@@ -151,7 +152,7 @@ class SQLiteProjection:
     async def _alone(self, statement: Callable[..., T], sql: str, values: Sequence[Any]) -> T:
         self._refuse_own_transaction()
         async with self._turn:
-            return await self._calls.run_patiently(self._database.alone, statement, sql, values)
+            return await self._calls.run_patiently(partial(self._database.alone, statement, sql, values))
 
     def _refuse_own_transaction(self) -> None:
         """Between two calls a task holds the turn only in a transaction; waiting for itself it would hang."""
@@ -192,4 +193,4 @@ class SQLiteTransaction:
         async with self._turn:
             if self._is_over:
                 raise WorkflowError("a projection's transaction was used after its block")
-            return await self._calls.run(self._database.inside, statement, sql, values)
+            return await self._calls.run(partial(self._database.inside, statement, sql, values))

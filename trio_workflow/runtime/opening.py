@@ -13,7 +13,7 @@ from typing import cast
 import trio
 
 from trio_workflow.clock import Clock, current_clock
-from trio_workflow.errors import RuntimeCrashedError, StoreLostError
+from trio_workflow.errors import ConfigError, RuntimeCrashedError, StoreLostError
 from trio_workflow.projections import ClosableProjectionStore
 from trio_workflow.runtime.config import Config
 from trio_workflow.runtime.engine import Engine
@@ -30,6 +30,8 @@ async def open_runtime(config: Config) -> AsyncGenerator[Runtime]:
     projections and the store. Raises StoreError for a file that is not fit, RuntimeCrashedError when the
     engine could not go on.
     """
+    if not isinstance(config, Config):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+        raise ConfigError(f"open_runtime takes a Config, not {config!r}")
     clock = current_clock()
     async with config.store.open(clock) as store:
         engine = await _engine(config, store, clock)

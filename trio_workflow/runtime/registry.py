@@ -54,7 +54,7 @@ class Registry:
     def package(self, name: str) -> Package:
         try:
             return self._packages[name]
-        except (KeyError, TypeError):
+        except KeyError:
             raise PackageNotFoundError(f'workflow package "{name}" is not registered') from None
 
     def executor(self, kind: str) -> Executor[..., Any]:

@@ -6,7 +6,7 @@ from typing import Literal
 import attrs
 
 from trio_workflow.authoring.run_builder import plan_run
-from trio_workflow.errors import ConfigError, RunInTrashError, RunNotFoundError, StoreLostError
+from trio_workflow.errors import ConfigError, OptionError, RunInTrashError, RunNotFoundError, StoreLostError
 from trio_workflow.model.payload import require_name
 from trio_workflow.model.plan import RunSpec
 from trio_workflow.model.records import WorkflowRun
@@ -71,7 +71,10 @@ async def _create(engine: Engine, specs: Sequence[RunSpec], if_exists: str) -> C
 
 
 async def _plan(engine: Engine, start: StartRun) -> RunSpec:
-    package = engine.registry.package(start.package_name)
+    named = start.package_name
+    if not isinstance(named, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+        raise OptionError(f"a run is started by the name of its package, not by {named!r}")
+    package = engine.registry.package(named)
     run_id = f"{package.name}-{SOURCE.uuid()}" if start.run_id is None else start.run_id
     return await plan_run(
         package,

@@ -31,6 +31,8 @@ class Runtime:
     """
 
     def __init__(self, engine: Engine) -> None:
+        if not isinstance(engine, Engine):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+            raise ConfigError("a Runtime is made by `async with open_runtime(config)`, and by nothing else")
         self._engine = engine
         self._workers = Workers(engine)
 
@@ -128,7 +130,7 @@ class Runtime:
         await self._workers.run(queues, poll_interval, max_cycles, task_status)
 
     async def drain(self) -> None:
-        """Workers start nothing new; returns when the running steps have ended."""
+        """Workers and cycles start nothing new; returns when the running steps have ended."""
         self._open()
         await self._workers.drain()
 

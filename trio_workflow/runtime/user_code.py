@@ -55,4 +55,10 @@ async def _interruptible(function: Any, *args: Any) -> Any:
 async def _in_thread(function: Any, *args: Any) -> Any:
     """Not abandoned on cancel: the lease is kept until the thread has returned."""
     with held_while_in_thread():
-        return await trio.to_thread.run_sync(function, *args, limiter=_THREADS)
+        [value] = await trio.to_thread.run_sync(_boxed, function, *args, limiter=_THREADS)
+        return value
+
+
+def _boxed(function: Any, *args: Any) -> tuple[Any]:
+    """In a box trio lets a coroutine pass: `call` says better what is wrong with it."""
+    return (function(*args),)

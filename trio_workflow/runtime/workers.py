@@ -2,8 +2,8 @@
 
 import logging
 import math
-from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 import attrs
 import trio
@@ -43,8 +43,8 @@ class Workers:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._session: Session | None = None
-        self._has_ended: trio.Event | None = None  # of the session that goes on, and of all it started
+        self._is_running = False  # the session that goes on
+        self._works: list[_Work] = []  # all that `drain` has to wait for
 
     async def run(
         self,
@@ -53,7 +53,7 @@ class Workers:
         max_cycles: int | None,
         task_status: trio.TaskStatus[None],
     ) -> None:
-        if self._has_ended is not None:
+        if self._is_running:
             raise WorkflowError("start_workers is already running in this runtime: drain it first")
         chosen = _queue_names(queues)
         interval = self._engine.config.poll_interval
@@ -61,23 +61,23 @@ class Workers:
             interval = seconds("start_workers poll_interval", poll_interval)
         if max_cycles is not None and max_cycles < 1:
             raise ConfigError(f"start_workers max_cycles must be a whole number >= 1, not {max_cycles!r}")
-        self._has_ended = trio.Event()
-        try:
-            with self._engine.hears_of_others(interval):
-                await self._run(chosen, interval, max_cycles, task_status)
-        finally:
-            self._has_ended.set()
-            self._has_ended = self._session = None
+        with self._work() as work, self._engine.hears_of_others(interval):
+            self._is_running = True
+            try:
+                await self._run(work, chosen, interval, max_cycles, task_status)
+            finally:
+                self._is_running = False  # before drain returns: it may be started again then
 
     async def _run(
         self,
+        work: "_Work",
         queues: frozenset[str] | None,
         interval: float,
         max_cycles: int | None,
         task_status: trio.TaskStatus[None],
     ) -> None:
         async with _work_place(self._engine, queues) as (session, nursery):
-            self._session = session
+            work.session = session
             keep = self._engine.config.keep_finished
             pruning = trio.CancelScope()
             if keep is not None:
@@ -88,20 +88,41 @@ class Workers:
     async def cycle(self) -> CycleResult:
         engine = self._engine
         failure: list[StoreUnavailableError] = []
-        with engine.hears_of_others(engine.config.poll_interval):
+        with self._work() as work, engine.hears_of_others(engine.config.poll_interval):
             async with _work_place(engine, cap=engine.config.max_workers) as (session, _):
+                work.session = session
                 await session.run(lambda: _one_cycle(session, failure), lambda: None)
         if failure:
             raise failure[0]
         return _result(engine, session)
 
     async def drain(self) -> None:
-        """The session starts nothing new; returns when it is over, and another may be started."""
-        session, has_ended = self._session, self._has_ended
-        if session is not None and has_ended is not None:
-            session.stop_accepting()
-            await has_ended.wait()
+        """Nothing new is started; returns when what goes on is over, and other work may be started."""
+        going_on = list(self._works)
+        for work in going_on:
+            if work.session is not None:
+                work.session.stop_accepting()
+        for work in going_on:
+            await work.has_ended.wait()
         await trio.lowlevel.checkpoint()
+
+    @contextmanager
+    def _work(self) -> Generator["_Work"]:
+        work = _Work()
+        self._works.append(work)
+        try:
+            yield work
+        finally:
+            self._works.remove(work)
+            work.has_ended.set()
+
+
+@attrs.define(eq=False)
+class _Work:
+    """A session, and whether all that it started is over."""
+
+    session: Session | None = None
+    has_ended: trio.Event = attrs.field(factory=trio.Event)
 
 
 async def _work(session: Session, interval: float, max_cycles: int | None) -> None:

@@ -13,7 +13,7 @@ from trio_workflow.authoring.options import make_spec
 from trio_workflow.authoring.run_builder import Limits, input_text
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.clock import current_clock
-from trio_workflow.errors import ConfigError, OptionError
+from trio_workflow.errors import ConfigError, OptionError, StepFailure
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
 from trio_workflow.model.changes import Claim
 from trio_workflow.model.payload import require_name
@@ -22,6 +22,8 @@ from trio_workflow.model.records import StepResult
 from trio_workflow.model.times import EPOCH, to_datetime
 from trio_workflow.projections import ClosableProjectionStore, Projection, ProjectionStore
 from trio_workflow.runtime.attempt import run_attempt
+from trio_workflow.runtime.events import step_error
+from trio_workflow.runtime.failures import failure_of
 from trio_workflow.runtime.holding import Holding
 from trio_workflow.runtime.registry import Registry
 from trio_workflow.testing.outcomes import Outcome, outcome_of
@@ -95,14 +97,17 @@ async def run_executor(
     """Run one attempt of an executor as a worker would, and answer how it ended. Nothing is stored.
 
     Values go through JSON as in production. dependencies: what `dependency_data` and `dependency_result`
-    find, by step id: the data, or a whole StepResult. saved: the checkpoint an earlier attempt left. attempt:
-    from 1; the earlier ones count as failed, so that `retry` decides between retried and failed. timeout:
-    seconds. now: by default the time of the trio run. Emitted steps may depend on any step of the run.
+    find, by step id: the data, what a failed one had raised (a StepFailure), or a whole StepResult. saved:
+    the checkpoint an earlier attempt left. attempt: from 1; the earlier ones count as failed, so that `retry`
+    decides between retried and failed. timeout: seconds. now: by default the time of the trio run. Emitted
+    steps may depend on any step of the run.
 
     Raises InputError for an input, a dependency or a checkpoint that is not JSON, ValueError for a bad
     option, ConfigError for what is no executor. What the executor raises is in the outcome;
     KeyboardInterrupt, SystemExit and the cancellation of a surrounding scope come out.
     """
+    if not isinstance(executor, Executor):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+        raise ConfigError(f'run_executor takes what @executor("KIND") makes of a function, not {executor!r}')
     registry = Registry()
     registry.add_executor(executor)
     if isinstance(attempt, bool) or not isinstance(attempt, int) or attempt < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
@@ -112,10 +117,16 @@ async def run_executor(
         return input_text(value, what, max_payload)
 
     at = current_clock().now() if now is None else _microseconds(now)
+
+    def result(key: str, value: object) -> StepResult:
+        if isinstance(value, StepFailure):
+            return dependency(run_id, key, None, step_error(failure_of(value), to_datetime(at)))
+        if isinstance(value, StepResult):
+            return value
+        return dependency(run_id, key, text(value, f'the data of dependency "{key}"'))
+
     results = {
-        require_name("a step id in dependencies", key): value
-        if isinstance(value, StepResult)
-        else dependency(run_id, key, text(value, f'the data of dependency "{key}"'))
+        require_name("a step id in dependencies", key): result(key, value)
         for key, value in _by_step({} if dependencies is None else dependencies).items()
     }
     run = run_of(

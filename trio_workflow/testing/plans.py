@@ -7,7 +7,7 @@ import attrs
 
 from trio_workflow.authoring.package import Package
 from trio_workflow.authoring.run_builder import Limits, plan_run
-from trio_workflow.errors import StepNotFoundError
+from trio_workflow.errors import ConfigError, StepNotFoundError
 from trio_workflow.model.payload import loads, require_name
 from trio_workflow.model.plan import Dependency, StepSpec
 from trio_workflow.model.policy import RetryPolicy
@@ -113,6 +113,8 @@ def plan(
     raise (ConfigError, InputError, GraphError, ValueError, whatever the entrypoint raises), and WorkflowError
     if the entrypoint waits.
     """
+    if not isinstance(package, Package):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+        raise ConfigError(f"plan takes a Package, not {package!r}")
     Registry().add_package(package)
     coroutine = plan_run(
         package,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from trio_workflow.authoring.options import texts
 from trio_workflow.model.payload import require_name
 from trio_workflow.model.plan import StepSpec
-from trio_workflow.model.records import Lease, Step, StepResult, WorkflowRun
+from trio_workflow.model.records import Lease, Step, StepError, StepResult, WorkflowRun
 from trio_workflow.model.status import RunStatus, StepStatus
 
 LEASE = 30_000_000
@@ -68,8 +68,8 @@ def step_of(spec: StepSpec, run: WorkflowRun, attempt: int, now: datetime) -> St
     )
 
 
-def dependency(run_id: str, step_id: str, data: str) -> StepResult:
-    """A step that succeeded with that data (JSON text) and produced nothing else."""
+def dependency(run_id: str, step_id: str, data: str | None, error: StepError | None = None) -> StepResult:
+    """A step that succeeded with that data (JSON text), or failed with that error, and produced nothing."""
     return StepResult(
         step_id=step_id,
         run_id=run_id,
@@ -77,7 +77,7 @@ def dependency(run_id: str, step_id: str, data: str) -> StepResult:
         records=(),
         artifacts=(),
         emitted_ids=(),
-        error=None,
+        error=error,
         completed_at=None,
         attempts=(),
     )

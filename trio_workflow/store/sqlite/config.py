@@ -26,7 +26,7 @@ def _check_path(path: str | os.PathLike[str]) -> str:
 
 def _check_synchronous(instance: object, attribute: "attrs.Attribute[str]", value: str) -> None:
     if value not in ("FULL", "NORMAL", "OFF"):
-        raise ConfigError(f'SQLiteStore.synchronous must be "FULL" or "NORMAL", not {value!r}')
+        raise ConfigError(f'SQLiteStore.synchronous must be "FULL", "NORMAL" or "OFF", not {value!r}')
 
 
 @attrs.frozen

@@ -147,7 +147,8 @@ def refuse_newer(path: str, version: int, newest: int = len(MIGRATIONS)) -> None
     """Raise StoreLostError: whoever migrated the file may store what this program would misread."""
     if version > newest:
         raise StoreLostError(
-            f"workflow store {path} has schema {version}, and this trio_workflow knows {newest}: upgrade it"
+            f"workflow store {path} has schema {version}, and this trio_workflow knows {newest}: "
+            "upgrade trio_workflow"
         )
 
 

@@ -5,7 +5,7 @@ A campaign that finds nothing means something only if it could have: `unreached`
 
 import itertools
 import multiprocessing
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.pool import AsyncResult
 from typing import Any
@@ -41,6 +41,10 @@ MakeScript = Callable[[World], Script]
 MakeWorld = Callable[[int], World]
 
 
+def _no_counts() -> dict[str, Counter[str]]:
+    return defaultdict(Counter)
+
+
 @attrs.define
 class Campaign:
     """What a number of seeds came to. failures: the seeds that broke something.
@@ -55,7 +59,7 @@ class Campaign:
     attempts: int = 0
     least_steps: int | None = None  # that a seed finished
     idle_seeds: int = 0  # that finished none
-    counts: dict[str, Counter[str]] = attrs.field(factory=dict[str, Counter[str]])
+    counts: dict[str, Counter[str]] = attrs.field(factory=_no_counts)
     failures: list[SeedReport] = attrs.field(factory=list[SeedReport])
     struck: dict[str, list[int]] = attrs.field(factory=dict[str, list[int]])  # fault -> seeds
     idle_faults: tuple[str, ...] = ()  # those without which no seed tried ended otherwise
@@ -69,7 +73,7 @@ class Campaign:
         self.idle_seeds += report.steps == 0
         self.least_steps = report.steps if self.least_steps is None else min(self.least_steps, report.steps)
         for sort, names in report.counts.items():
-            self.counts.setdefault(sort, Counter()).update(names)
+            self.counts[sort].update(names)
         for fault in report.counts.get("fault", ()):
             seeds = self.struck.setdefault(fault, [])
             if len(seeds) < TRIED:
@@ -85,7 +89,7 @@ class Campaign:
         found = [least for least in (self.least_steps, other.least_steps) if least is not None]
         self.least_steps = min(found, default=None)
         for sort, names in other.counts.items():
-            self.counts.setdefault(sort, Counter()).update(names)
+            self.counts[sort].update(names)
         for fault, seeds in other.struck.items():
             self.struck[fault] = [*self.struck.get(fault, []), *seeds][:TRIED]
         self.failures += other.failures
@@ -98,7 +102,7 @@ class Campaign:
             f"{sort} {name}"
             for sort, names in wanted.items()
             for name in names
-            if not self.counts.get(sort, Counter())[name]
+            if not self.counts[sort][name]
         ]
         return missing + [f"an outcome that fault {fault} changed" for fault in self.idle_faults]
 
@@ -110,9 +114,9 @@ class Campaign:
     @property
     def _of_users(self) -> dict[str, Iterable[str]]:
         """The faults asked for, where there was a place for them, and a success of every kind that ran."""
-        has_bytes = self.counts.get("point", Counter())[Point.BYTES] > 0
+        has_bytes = self.counts["point"][Point.BYTES] > 0
         of_bytes = () if has_bytes else (Fault.CRASH_BYTES, Fault.LATE_PUT)
-        kinds = {name.rpartition(" ")[0] for name in self.counts.get("executor", ())}
+        kinds = {name.rpartition(" ")[0] for name in self.counts["executor"]}
         return {
             "executor": [f"{kind} success" for kind in sorted(kinds)],
             "fault": [fault for fault in self.faults if fault not in of_bytes],
@@ -125,7 +129,7 @@ class Campaign:
             f"{self.least_steps}; none in {self.idle_seeds} seeds",
         ]
         for sort, names in sorted(self.counts.items()):
-            if self.is_users and sort not in OF_USERS:
+            if not names or (self.is_users and sort not in OF_USERS):
                 continue
             told = ", ".join(f"{name} {times}" for name, times in sorted(names.items()))
             lines.append(f"{sort}: {told}")

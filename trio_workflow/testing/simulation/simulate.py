@@ -2,8 +2,7 @@
 
 import random
 import sys
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any, Literal
 
@@ -32,7 +31,7 @@ def simulate(
     seeds: Iterable[int] = range(100),
     *,
     start: Callable[[random.Random], StartRun] | None = None,
-    check: Callable[[Runtime], Awaitable[None] | None] | None = None,
+    check: Callable[[Runtime], object] | None = None,
     reset: Callable[[], object] | None = None,
     executors: Literal["own", "stubs"] = "own",
     faults: Collection[Fault | str] = tuple(Fault),
@@ -110,10 +109,10 @@ def _replay(report: SeedReport, make_world: MakeWorld) -> str:
 def _refuse_vacuous(campaign: Campaign) -> None:
     """What no executor brings to an end says nothing."""
     __tracebackhide__ = True
-    ended = campaign.counts.get("executor", Counter[str]())
+    ended = campaign.counts["executor"]
     if not ended or any(name.endswith(" success") for name in ended):
         return
-    failures = campaign.counts.get("failure", Counter[str]()).most_common(5)
+    failures = campaign.counts["failure"].most_common(5)
     told = "".join(f"\n  {failure} ({times} times)" for failure, times in failures)
     raise SimulationError(
         f"no attempt of any step succeeded in {campaign.seeds} seeds, so that nothing was tried{told}"

@@ -2,7 +2,7 @@
 
 import inspect
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from trio_workflow.testing.simulation.world import World
 
 SetUp = Callable[[Runtime], None]
 Start = Callable[[random.Random], StartRun]
-Check = Callable[[Runtime], Awaitable[None] | None]
+Check = Callable[[Runtime], object]
 
 
 @attrs.frozen(kw_only=True)
@@ -58,7 +58,7 @@ class UserScript:
     def begin(self, stage: Stage) -> None:
         with stage.history.in_user_code("your reset"):
             if self._asked.reset is not None:
-                self._asked.reset()
+                _refuse_coroutine(self._asked.reset(), "reset")
 
     def set_up(self, rt: Runtime, stage: Stage, process: Actor, is_last: bool) -> None:
         engine = engine_of(rt)
@@ -104,8 +104,10 @@ class UserScript:
             return
         with trio.move_on_after(self.limits.patience) as scope, stage.history.in_user_code("your check"):
             answer = self._asked.check(rt)
-            if answer is not None:
-                await answer
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if answer is False:
+                raise ConfigError("check says what is wrong by what it raises, not by answering False")
         if scope.cancelled_caught:
             told = f"it has not returned after {self.limits.patience:g} s of virtual time (patience=)"
             stage.history.tell("your check", told)
