@@ -84,13 +84,19 @@ SESSION_BUGS = (
     bug(
         "a drain does not wait for what runs",
         RUNTIME + "workers.py",
-        "            await has_ended.wait()\n",
-        "",
+        "            await work.has_ended.wait()\n",
+        "            pass\n",
+    ),
+    bug(
+        "a drain does not wait for a cycle",
+        RUNTIME + "workers.py",
+        "        with self._work() as work, engine.hears_of_others(engine.config.poll_interval):\n",
+        "        work = _Work()\n        with engine.hears_of_others(engine.config.poll_interval):\n",
     ),
     bug(
         "a drain never returns",
         RUNTIME + "workers.py",
-        "            self._has_ended.set()\n",
+        "            work.has_ended.set()\n",
         "",
     ),
     bug(

@@ -115,7 +115,7 @@ class Process:
                 self.is_at_work = True
             if has_cycles and not they_come_first:
                 nursery.start_soon(cycle)
-            await self._until_the_end(rt, is_last=is_last, has_cycles=has_cycles)
+            await self._until_the_end(rt, is_last=is_last, has_both=mode == "both")
             if mode == "workers" and self._aside.random() < 0.3 and self._is_drained:
                 await nursery.start(partial(rt.start_workers, queues=self.serves))
                 await trio.sleep(self._world.lease * self._aside.random())
@@ -143,7 +143,8 @@ class Process:
                     look_at_rest(self.stage, self, "a cycle")
             await trio.sleep(0.5)
 
-    async def _until_the_end(self, rt: Runtime, *, is_last: bool, has_cycles: bool) -> None:
+    async def _until_the_end(self, rt: Runtime, *, is_last: bool, has_both: bool) -> None:
+        """has_both: while workers are drained, cycles go on to be made."""
         if is_last:
             await trio.sleep_forever()
         restarts = self._faults.roll(Fault.RESTART).random() * self._world.duration
@@ -156,7 +157,7 @@ class Process:
                 with trio.move_on_after(5 * self._world.lease) as patience:
                     await rt.drain()
                 self._is_drained = not patience.cancelled_caught
-                if not has_cycles:
+                if not has_both:
                     look_at_drain(self.stage, self, went_on=patience.cancelled_caught)
 
     # How it ends.
