@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import trio
-from stories import Switch, define, ended, opened, outcomes, recorded, states, working
+from stories import Switch, define, ended, opened, opened_quietly, outcomes, recorded, states, working
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_workflow import QueueConfig, RunBuilder, RunNotFoundError, StepContext, executor
+from trio_workflow.testing import crash
 
 
 @executor("noop")
@@ -112,6 +113,27 @@ async def test_a_cancel_from_another_runtime_is_seen_within_its_poll_interval(
             assert trio.current_time() <= 3.61
             assert (await run.wait()).status == "canceled"
         assert await outcomes(two, run.id) == ["canceled"]
+
+
+async def test_a_slot_that_a_cancel_took_from_a_dead_process_is_claimed_at_once(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(tmp_path) as rt:
+        define(rt, noop)
+        define(rt, sleeper, name="q")
+        async with opened_quietly(tmp_path) as dead, trio.open_nursery() as nursery:
+            define(dead, sleeper, name="q")
+            run = await dead.start_run("q")
+            await nursery.start(dead.start_workers)
+            await trio.sleep(5)
+            crash(dead)
+        async with working(rt):
+            other = await rt.start_run("p")
+            await trio.sleep(5)
+            assert await states(rt, other.id) == {"s": "ready"}
+            await rt.cancel_run(run.id)
+            await other.wait()
+            assert trio.current_time() == pytest.approx(10)
 
 
 async def test_one_that_never_polls_hears_of_it_at_its_next_renewal(

@@ -75,12 +75,17 @@ class RetryPolicy:
     jitter: float = attrs.field(default=0.0, validator=number(least=0.0, most=1.0))
 
 
+def _fills(rate: "RateLimit", attribute: "attrs.Attribute[int]", burst: int) -> None:
+    if burst > rate.rate_per_second * LONGEST:
+        raise ConfigError(f"{rate} takes longer than {LONGEST:g} seconds to fill")
+
+
 @attrs.frozen
 class RateLimit:
     """A token bucket: `burst` starts at once, then `rate_per_second`. One token per step start."""
 
     rate_per_second: float = attrs.field(validator=number(above=0.0, most=1e6))
-    burst: int = attrs.field(default=1, validator=whole(1))
+    burst: int = attrs.field(default=1, validator=[whole(1), _fills])
 
 
 @attrs.frozen

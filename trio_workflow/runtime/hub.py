@@ -58,7 +58,8 @@ class Hub:
         """Tell everybody what a commit changed. Called right after it, without a checkpoint between."""
         if changes.revoked:
             self.revoke(changes.revoked)
-        if changes.ready or changes.due is not None:
+        # What was revoked has freed slots of its queue, though it was another process's.
+        if changes.ready or changes.revoked or changes.due is not None:
             self.ring()
         for run in changes.runs:
             if run.status.is_final:
