@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 
 from .artifact_bugs import ARTIFACT_BUGS
+from .asking_bugs import ASKING_BUGS
 from .bug import Bug
 from .claim_bugs import CLAIM_BUGS
 from .product_bugs import PRODUCT_BUGS
@@ -20,7 +21,15 @@ from .runtime_bugs import RUNTIME_BUGS
 from .session_bugs import SESSION_BUGS
 from .store_bugs import STORE_BUGS
 
-BUGS = (*STORE_BUGS, *PRODUCT_BUGS, *CLAIM_BUGS, *ARTIFACT_BUGS, *RUNTIME_BUGS, *SESSION_BUGS)
+BUGS = (
+    *STORE_BUGS,
+    *PRODUCT_BUGS,
+    *CLAIM_BUGS,
+    *ARTIFACT_BUGS,
+    *ASKING_BUGS,
+    *RUNTIME_BUGS,
+    *SESSION_BUGS,
+)
 PACKAGE = Path(__file__).parent.parent.parent / "trio_workflow"
 RECORD = Path(__file__).with_name("seeds.json")
 WITHIN = 2000  # seeds in which each must be found

@@ -83,9 +83,10 @@ class Readers:
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         if self._closed:
             raise RuntimeClosedError("the workflow runtime is closed")
-        return await self._offload.run(self._read, query)
+        return await self._offload.run(self.read_here, query)
 
-    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    def read_here(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """The same, in the thread that asks."""
         try:
             conn = self._take()
             try:

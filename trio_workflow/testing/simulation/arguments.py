@@ -131,8 +131,10 @@ def require_fixed(fixed: Mapping[str, object]) -> None:
 
 def users_world(seed: int, faults: frozenset[Fault], fixed: Mapping[str, Any]) -> World:
     """The world of a seed, with nothing in it that only the simulation's own package has."""
-    drawn = attrs.evolve(draw_world(seed, faults), features=frozenset(), queues={})
-    return attrs.evolve(drawn, **fixed)
+    drawn = draw_world(seed, faults)
+    default = attrs.evolve(drawn.default_queue, rate_limit=None)
+    plain = attrs.evolve(drawn, features=frozenset(), queues={}, default_queue=default)
+    return attrs.evolve(plain, **fixed)
 
 
 def seeds_of(seeds: object) -> Iterator[int]:

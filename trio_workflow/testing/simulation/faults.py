@@ -14,10 +14,10 @@ from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
 from trio_workflow.model.outcome import Completion, Success
 from trio_workflow.points import Point
 from trio_workflow.store.sqlite.committer import Committer
-from trio_workflow.store.sqlite.connections import LOCK_WAIT
+from trio_workflow.store.sqlite.connections import LOCK_WAIT, Readers
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.history import History
-from trio_workflow.testing.simulation.world import Fault, World
+from trio_workflow.testing.simulation.world import LATEST_READ, Fault, World
 
 CHANCES = {
     Fault.CRASH_BEFORE: 0.01,
@@ -40,6 +40,7 @@ class Faults:
     def __init__(self, world: World, history: History) -> None:
         self._world, self._history = world, history
         self._rolls: dict[Fault, random.Random] = {}
+        self._reads = world.random("reads")
         self._full_until = 0.0
         self._slow_until: dict[Actor, float] = {}
         self._put_late_at = 0.0  # when the last process that was stopped within a put or a removal goes on
@@ -132,12 +133,19 @@ class Faults:
                 await self._be_late(process)
             elif called is remove:
                 await self._be_late(process, 0.5)
+        elif self._world.is_calm and getattr(about, "__func__", None) is Readers.read_here:
+            await self._answer_late()
         is_slow = trio.current_time() < self._slow_until.get(process, 0.0)
         if self.strikes(Fault.SLOW, 0.5 if is_slow else None):
             roll = self.roll(Fault.SLOW)
             if not is_slow and roll.random() < 0.3:  # and it stays so for a while
                 self._slow_until[process] = trio.current_time() + 3 * self._world.lease
             await trio.sleep(roll.random() * self._world.lease * roll.choice((0.1, 0.5, 2.0)))
+
+    async def _answer_late(self) -> None:
+        """What was read is old by the time that it is known."""
+        if self._reads.random() < 0.3:
+            await trio.sleep(self._reads.random() * LATEST_READ)
 
     async def _save_late(self, process: Actor) -> None:
         if process in self.saving:

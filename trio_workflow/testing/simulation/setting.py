@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -22,6 +23,9 @@ from trio_workflow.testing.simulation.world import Fault, Feature, World
 LAST_LEASE = 3600.0
 """Seconds that the leases of the last process have in a user's world. It is alone: what it waits for may be
 days away, and neither polls nor renewals are to hold that up."""
+
+MAX_PAYLOAD = 2_000
+"""Bytes that a payload may have in the engine's own worlds."""
 
 
 @cache
@@ -83,6 +87,7 @@ def config_of(stage: Stage, worker_id: str, max_workers: int) -> Config:
     """Of a process at that place; "last" is the one that brings all to its end."""
     world, script, is_last = stage.world, stage.script, worker_id == "last"
     is_users = script.is_users
+    of_own: dict[str, Any] = {"default_retry": world.default_retry, "max_payload": MAX_PAYLOAD}
     artifacts, projections = stage.folder / "artifacts", stage.folder / "projections"
     return Config(
         store=SQLiteStore(stage.store, synchronous="OFF"),
@@ -97,6 +102,7 @@ def config_of(stage: Stage, worker_id: str, max_workers: int) -> Config:
         keep_finished=None if is_last else _age(world, worker_id),
         max_lost_leases=world.max_lost,
         shutdown_grace=world.grace,
+        **({} if is_users else of_own),
     )
 
 

@@ -30,6 +30,7 @@ from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.store.protocol import Completed, Created
 from trio_workflow.store.sqlite.check import LOOKS, Report
 from trio_workflow.testing.simulation.actor import CURRENT, Actor
+from trio_workflow.testing.simulation.expected.asked import AskedRun
 from trio_workflow.testing.simulation.expected.ledger import differences
 from trio_workflow.testing.simulation.expected.oracle import Fact, Oracle
 from trio_workflow.testing.simulation.expected.order import Order
@@ -46,13 +47,15 @@ from trio_workflow.testing.simulation.world import Fault, World
 class Script(Protocol):
     """Which runs there are, and who executes their steps. is_users: what it runs is not the simulation's.
     is_repeatable: nothing of it runs in threads. knows_executors: they say when they do not end when they are
-    cancelled. has_plain_queues: all steps have one priority and kind. starts: otherwise: with another input,
+    cancelled. has_plain_queues: all steps have one priority and kind. asked: what is to be
+    stored of runs, where that is known. starts: otherwise: with another input,
     where the script can. saw: steps of these kinds are stored."""
 
     is_users: bool
     is_repeatable: bool
     knows_executors: bool
     has_plain_queues: bool
+    asked: dict[str, AskedRun]
     limits: Limits
     run_ids: list[str]
 
@@ -79,13 +82,14 @@ class Stage:
         self.faults = Faults(world, self.history)
         self.watch = Watch(self.oracle, scheduler, world, self.history)
         self.watch.knows_executors = script.knows_executors
-        self.oracle.has_plain_queues = script.has_plain_queues
+        self.oracle.has_plain_queues, self.oracle.asked = script.has_plain_queues, script.asked
         self.oracle.shares.is_watched = Fault.LOST_ANSWER not in world.faults
         self.faults_are_over = trio.Event()
         self.started_ids = script.run_ids
         self.unstarted = list(self.started_ids)
         self._pending: list[Fact] = []  # of the transaction under way
         self._order = Order()
+        self._asked_together = set[tuple[str, ...]]()  # ids of runs that one call started
         self.commits = 0
         self._thaws: dict[Actor, float] = {}
         self._frozen = trio.Event()  # somebody was frozen
@@ -154,6 +158,7 @@ class Stage:
         self, rt: Runtime, run_ids: Sequence[str], if_exists: IfExists = "return", *, otherwise: bool = False
     ) -> None:
         starts = self.script.starts(run_ids, self, otherwise=otherwise)
+        self._asked_together.add(tuple(run_ids))
         try:
             await rt.start_runs(starts, if_exists=if_exists)
         except BaseException as error:
@@ -212,6 +217,8 @@ class Stage:
         if tx.conn.in_transaction:
             self._pending.append(Fact(process.name, name, asked, value, refusal, tx.now, trio.current_time()))
             self.faults.in_transaction(process, Point.VERB, tx.conn)
+            if name == "create_runs":
+                self._look_at_start(tuple(spec.id for spec in asked["specs"]))
             if name == "complete":
                 self.faults.in_complete(asked["completions"])
             if isinstance(value, ClaimAnswer):
@@ -219,6 +226,10 @@ class Stage:
                     self.history.tell("a step was leased before one that stood in front of it", queue)
         elif name == "fence":
             self.oracle.denied(process.name, {token for _, token in asked["leases"]} - (value or {}).keys())
+
+    def _look_at_start(self, run_ids: tuple[str, ...]) -> None:
+        if run_ids not in self._asked_together:
+            self.history.tell("runs of one call are not stored together", f"{run_ids}")
 
     def _committed(self, process: Actor, batch: Sequence[Any], tx: Any) -> None:
         facts, self._pending = self._pending, []

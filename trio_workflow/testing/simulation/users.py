@@ -17,6 +17,7 @@ from trio_workflow.runtime.runs import StartRun
 from trio_workflow.runtime.runtime import Runtime, engine_of
 from trio_workflow.testing.simulation.acting.stubs import make_stub
 from trio_workflow.testing.simulation.actor import Actor
+from trio_workflow.testing.simulation.expected.asked import AskedRun
 from trio_workflow.testing.simulation.expected.runs import ExpectedStep
 from trio_workflow.testing.simulation.limits import Limits
 from trio_workflow.testing.simulation.stage import Stage
@@ -51,6 +52,7 @@ class UserScript:
         # What one seed leaves in the memory of the process is not taken for what another did.
         self.run_ids = [f"seed-{world.seed}-run-{number}" for number in range(world.runs)]
         self.is_repeatable = True  # no executor runs in a thread
+        self.asked: dict[str, AskedRun] = {}  # nobody knows
         self._kinds: frozenset[str] | None = None  # that every process has executors for
         self._named = set[str]()  # kinds of steps that there were
         self._stubs: list[_Stubs] = []

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import attrs
 
 from trio_workflow.errors import ConfigError
-from trio_workflow.model.policy import LONGEST, QueueConfig, RateLimit, number, whole
+from trio_workflow.model.policy import LONGEST, QueueConfig, RateLimit, RetryPolicy, number, whole
 
 T = TypeVar("T")
 
@@ -142,6 +142,18 @@ class World:
         return option in self.faults or option in self.features
 
     @property
+    def default_retry(self) -> RetryPolicy:
+        """Of the engine's own worlds: one of those that their steps ask for, too."""
+        return RetryPolicy(
+            max_attempts=self.max_attempts,
+            backoff="linear",
+            initial_backoff=0.5,
+            max_backoff=0.7,
+            multiplier=3.0,
+            jitter=0.0,
+        )
+
+    @property
     def is_calm(self) -> bool:
         """One process, whose clock and store are sound: nothing in it may wait without need."""
         return self.processes == 1 and not self.faults & DISTURBING
@@ -166,8 +178,15 @@ DISTURBING = frozenset(Fault) - {
     Fault.RECONFIGURE,
 }
 
-QUIET = frozenset({Fault.HANG, Fault.SWALLOW, Fault.RESTART, Fault.IMPATIENT, Fault.POISON, Fault.IO_ERROR})
-"""What lets nobody wait, but for a store that now and then must be asked again."""
+LATEST_READ = 0.3
+"""Seconds that the answer to a read may take in a calm world."""
+
+CRASHES = frozenset(fault for fault in Fault if fault.startswith("crash"))
+
+QUIET = CRASHES | frozenset(
+    {Fault.HANG, Fault.SWALLOW, Fault.RESTART, Fault.IMPATIENT, Fault.POISON, Fault.IO_ERROR}
+)
+"""What lets nobody who is alive wait, but for a store that now and then must be asked again."""
 
 
 def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
@@ -204,6 +223,10 @@ def draw_world(seed: int, faults: frozenset[Fault] = frozenset(Fault)) -> World:
         faults=on & faults,
         features=_some(roll, _OFTEN, 0.5),
     )
+    roll_of_rate = world.random("rate of the default queue")
+    if roll_of_rate.random() < 0.3:
+        rate = RateLimit(rate_per_second=roll_of_rate.choice((0.5, 2.0)), burst=roll_of_rate.randint(1, 3))
+        world = attrs.evolve(world, default_queue=attrs.evolve(world.default_queue, rate_limit=rate))
     if world.has(Feature.EXTERNAL) and world.random("bytes").random() < 0.3:
         world = attrs.evolve(world, features=world.features | {Feature.SAME_BYTES})
     return world if is_calm else _made_for_what_is_rare(world, kind, roll, faults)
@@ -222,10 +245,17 @@ def _made_for_what_is_rare(world: World, kind: float, roll: random.Random, fault
 
 
 def _with_busy_workers(world: World, faults: frozenset[Fault]) -> World:
-    """The same, undisturbed: each process runs one step at a time, and another may cancel its run."""
+    """The same, undisturbed: each process runs one step at a time, and another may cancel its run.
+
+    In some of them processes die, and leave slots of a queue that others wait for.
+    """
+    die = world.random("busy workers").random() < 0.4
+    added = {Fault.CANCEL_RUN, Fault.CRASH_BETWEEN} if die else {Fault.CANCEL_RUN}
     return attrs.evolve(
         world,
-        faults=(world.faults - DISTURBING | {Fault.CANCEL_RUN}) & faults,
+        faults=(world.faults - DISTURBING | added) & faults,
+        used=("narrow",) if die else world.used,
+        runs=5 if die else world.runs,
         processes=2,
         lease=12.0,
         poll=0.25,

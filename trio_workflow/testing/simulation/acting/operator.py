@@ -23,6 +23,7 @@ from trio_workflow.store.sqlite.connections import LOCK_WAIT
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.expected.runs import CANCELED, FAILED, PENDING, ExpectedRun
 from trio_workflow.testing.simulation.looks.reading import look_at_queues, look_at_run
+from trio_workflow.testing.simulation.looks.rest import look_at_freed
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import Fault, Feature
 
@@ -47,6 +48,7 @@ class Operator:
         self._stage, self._process, self._rt = stage, process, rt
         self._world, self._oracle = stage.world, stage.oracle
         self._roll = stage.world.random(f"operator {number} of {process.name}")
+        self._aside = stage.world.random(f"aside operator {number} of {process.name}")
 
     async def operate(self) -> None:
         """Until the faults are over; then what is left to start is started."""
@@ -115,6 +117,8 @@ class Operator:
                 self._stage.history.tell("a start was acknowledged and is not stored", run_id)
             if run_id in self._stage.unstarted:
                 self._stage.unstarted.remove(run_id)
+        if self._world.is_calm and self._aside.random() < 0.5:  # while its first steps run
+            await self._wait_for(run_ids[0])
 
     async def _start_again(self) -> None:
         """What was started before: it is there, or was deleted, and then another may have its id."""
@@ -131,10 +135,13 @@ class Operator:
     async def _cancel(self) -> None:
         self._stage.faults.count(Fault.CANCEL_RUN)
         run_id = self._some_run()
+        held = [token for token, step in self._oracle.running.items() if step.run.id == run_id]
         await self._rt.cancel_run(run_id)
         self._stage.watch.knows_canceled(self._process, run_id)
         if (self._process.name, run_id) not in self._oracle.cancels:
             self._stage.history.tell("a cancel was acknowledged and is not stored", run_id)
+        if any(self._oracle.enders.get(token) == self._process.name for token in held):
+            await look_at_freed(self._stage, self._process)
 
     def _failed_run(self) -> str:
         """One with failed steps, if there is one."""
@@ -180,7 +187,9 @@ class Operator:
             self._stage.history.tell("something else was read than is stored", difference)
 
     async def _wait(self) -> None:
-        run_id = self._some_run()
+        await self._wait_for(self._some_run())
+
+    async def _wait_for(self, run_id: str) -> None:
         with trio.move_on_after(self._world.lease):
             self._process.waits_for.append(run_id)
             try:

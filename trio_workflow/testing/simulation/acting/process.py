@@ -17,7 +17,7 @@ from trio_workflow.testing.simulation.acting.operator import Operator
 from trio_workflow.testing.simulation.actor import CURRENT, Told
 from trio_workflow.testing.simulation.faults import gone
 from trio_workflow.testing.simulation.looks.leaving import (
-    ends_of,
+    Done,
     look_at_cycle,
     look_at_drain,
     look_at_rest,
@@ -135,10 +135,10 @@ class Process:
                 if is_alone and self._aside.random() < 0.3:
                     await rt.start_workers(max_cycles=self._aside.choice((1, 3)), poll_interval=0.5)
                 else:
-                    before = ends_of(self.stage, self)
+                    before = Done.by(self, self.stage)
                     result = await rt.run_once()
                     if is_alone:
-                        look_at_cycle(self.stage, self, result, ends_of(self.stage, self) - before)
+                        look_at_cycle(self.stage, self, result, before)
                 if is_alone:
                     look_at_rest(self.stage, self, "a cycle")
             await trio.sleep(0.5)

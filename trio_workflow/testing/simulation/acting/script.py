@@ -6,8 +6,9 @@ from trio_workflow.model.payload import loads
 from trio_workflow.runtime.runs import StartRun
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.testing.simulation.acting.stubs import make_stub
-from trio_workflow.testing.simulation.acting.workload import make_package
+from trio_workflow.testing.simulation.acting.workload import PACKAGE, make_package
 from trio_workflow.testing.simulation.actor import Actor
+from trio_workflow.testing.simulation.expected.asked import AskedRun
 from trio_workflow.testing.simulation.expected.runs import ExpectedStep
 from trio_workflow.testing.simulation.limits import Limits
 from trio_workflow.testing.simulation.stage import Stage
@@ -24,7 +25,8 @@ class OwnScript:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._package = make_package(world)
+        self.asked: dict[str, AskedRun] = {}
+        self._package = make_package(world, self.asked)
         self.run_ids = [f"run-{number}" for number in range(world.runs)]
         self.has_plain_queues = not world.features & {Feature.PRIORITY, Feature.RARE_KIND}
 
@@ -41,10 +43,10 @@ class OwnScript:
     def starts(self, run_ids: Sequence[str], stage: Stage, *, otherwise: bool) -> list[StartRun]:
         return [
             StartRun(
-                "simulated",
+                PACKAGE,
                 "other" if otherwise else {"id": run_id},
                 run_id=run_id,
-                metadata={"asked": run_id},
+                metadata=self.asked.setdefault(run_id, AskedRun({"asked": run_id})).metadata,
             )
             for run_id in run_ids
         ]

@@ -4,22 +4,24 @@ They tell the watch what they made and how they end, so that it knows what their
 """
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+import attrs
 import trio
 from trio.testing import MockClock
 
 from trio_workflow.authoring.executor import Executor, executor
-from trio_workflow.authoring.options import optional, require
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.errors import Permanent, Retryable
+from trio_workflow.model.outcome import RecordWrite
 from trio_workflow.model.payload import dumps
-from trio_workflow.model.plan import Dependency
-from trio_workflow.testing.simulation.acting.workload import step_options
+from trio_workflow.testing.simulation.acting.workload import PACKAGE, dependencies, step_options
 from trio_workflow.testing.simulation.actor import Actor
+from trio_workflow.testing.simulation.expected.asked import Needs, as_asked
 from trio_workflow.testing.simulation.looks.contexts import look_at_another, look_at_context, look_at_itself
+from trio_workflow.testing.simulation.setting import MAX_PAYLOAD
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.watching.products import Made
 from trio_workflow.testing.simulation.world import OF_STUBS, Fault, Feature
@@ -44,7 +46,7 @@ class Stub:
     def __init__(self, step: StepContext, roll: random.Random, stage: Stage, process: Actor) -> None:
         self._step, self._roll, self._stage, self._process = step, roll, stage, process
         self._world = stage.world
-        self._records = self._artifacts = self._emitted = 0  # so many it made
+        self._made = Made("", [], [], [])
         # A stream of its own: what is looked at leaves what is done where it was.
         self._aside = stage.world.random(f"aside {step.idempotency_key}/{step.attempt}")
 
@@ -70,8 +72,7 @@ class Stub:
             await self._hold_up(self._world.lease * (0.5 + self._aside.random()))
         token = self._step.lease.token
         result = {"token": token}
-        made = Made(dumps(result), self._records, self._artifacts, self._emitted)
-        self._stage.watch.has_finished(token, made)
+        self._stage.watch.has_finished(token, attrs.evolve(self._made, data=dumps(result)))
         if self._aside.random() < 0.5:
             return result
         self._step.result(result)
@@ -98,23 +99,27 @@ class Stub:
 
     async def _record(self) -> None:
         for number in range(self._roll.choice((1, 1, 3))):
-            self._step.record("rows", f"{self._step.id}.{number}", {"attempt": self._step.attempt})
-            self._records += 1
+            key, data = f"{self._step.id}.{number}", {"attempt": self._step.attempt, "number": number}
+            self._step.record("rows", key, data)
+            self._made.records.append(RecordWrite("rows", key, dumps(data)))
 
     async def _inline(self) -> None:
-        self._step.artifact("note.txt", "text/plain", self._step.lease.token.encode())
-        self._artifacts += 1
+        body, metadata = self._step.lease.token.encode(), {"of": self._step.id}
+        self._step.artifact("note.txt", "text/plain", body, metadata=metadata)
+        self._made.artifacts.append(("note.txt", "text/plain", metadata, len(body)))
 
     async def _external(self) -> None:
         same = self._world.has(Feature.SAME_BYTES)
         body = (self._step.idempotency_key if same else self._step.lease.token).encode()
         put = self._step.store_artifact("bytes.bin", "application/x-bytes", body, id="bytes")
         await self._uncancelled(put)
-        self._artifacts += 1
+        self._made.artifacts.append(("bytes.bin.ref.json", "application/json", {}, len(body)))
 
     async def _save(self) -> None:
         self._stage.faults.saving.add(self._process)
         await self._uncancelled(self._step.save(self._step.attempt))
+        if self._step.saved() != self._step.attempt:
+            self._stage.history.tell("who saved a checkpoint does not see it", self._step.idempotency_key)
         self._tell_progress(self._step.attempt)
 
     def _tell_progress(self, done: int) -> None:
@@ -136,24 +141,27 @@ class Stub:
             options = step_options(self._world, self._roll)
             options["metadata"] = {"generation": str(generation + 1)}
             asked = {"by": self._step.id} if self._roll.random() < 0.5 else None
-            emitted.append(self._emits("", asked, depends_on=self._needs(emitted), **options))
+            emitted.append(self._emits("", asked, self._needs(emitted), **options))
         run = self._stage.oracle.runs.get(self._step.run_id)
         if run is not None and run.dedup and self._roll.random() < 0.2:  # it is dropped, whatever its id
             options = step_options(self._world, self._roll)
             options["dedup_key"] = self._roll.choice([*run.dedup])
             self._emits(f"s{self._roll.randrange(self._world.steps + 2)}", **options)
 
-    def _emits(self, step_id: str, given: object = None, **options: Any) -> str:
-        self._emitted += 1
-        return self._step.emit(step_id, given, **options).id
+    def _emits(self, step_id: str, given: object = None, needs: Needs = (), **options: Any) -> str:
+        made = self._step.emit(step_id, given, depends_on=dependencies(needs), **options).id
+        usual = {"package": PACKAGE, "parent_id": self._step.id, "retry": self._world.default_retry}
+        self._made.emitted.append(as_asked(made, given, needs, options, **usual))
+        return made
 
-    def _needs(self, emitted: list[str]) -> Sequence[str | Dependency]:
+    def _needs(self, emitted: list[str]) -> Needs:
         """What a child depends on: its emitter, one emitted before, or what is there, by any of its ids."""
         run = self._stage.oracle.runs.get(self._step.run_id)
         there = [] if run is None else [*run.steps, *run.aliases, *run.aliases]
         others = self._roll.sample(there, min(2, len(there)))
         some = self._roll.choice([self._step.id, *emitted[-1:], *others])
-        return self._roll.choice(((), require(some), optional(some), require(self._step.id) + optional(some)))
+        mine = (self._step.id, True)
+        return self._roll.choice(((), [(some, True)], [(some, False)], [mine, (some, False)]))
 
     async def _misbehave(self) -> None:
         faults = [fault for fault in sorted(OF_STUBS) if self._world.has(fault)]
@@ -169,12 +177,24 @@ class Stub:
             self._process.interrupted_by(self._step.lease.token)
             raise SystemExit("an executor asks the program to end")
         if self._roll.random() < 0.6:
-            delay = self._roll.choice((None, None, 0.0, 1.0))
-            self._raises("flaky", True, delay)
-            raise Retryable("flaky", delay=delay)
+            self._fail_for_now(self._roll.choice((None, None, 0.0, 1.0)))
         is_broken = self._roll.random() < 0.5
         self._raises("broken" if is_broken else "executor_error")
         raise Permanent("broken") if is_broken else ValueError("wrong")
+
+    def _fail_for_now(self, delay: float | None) -> None:
+        """As it is, or in a group: there a permanent one decides, else the first, with the longest delay."""
+        flaky, other = Retryable("flaky", delay=delay), Retryable("other", delay=0.5)
+        match self._aside.randrange(5):
+            case 0:
+                self._raises("flaky", True, max(0.5, delay or 0.0))
+                raise ExceptionGroup("", [flaky, ExceptionGroup("", [ValueError(), other])])
+            case 1:
+                self._raises("broken")
+                raise ExceptionGroup("", [flaky, Permanent("broken")])
+            case _:
+                self._raises("flaky", True, delay)
+                raise flaky
 
     def _raises(self, code: str, retryable: bool = False, delay: float | None = None) -> None:
         self._stage.watch.raises(self._step.lease.token, (code, retryable, delay))
@@ -216,12 +236,15 @@ class Stub:
             case 0:
                 self._emits(self._step.id, kind="work")
             case 1:
-                self._emits("a", kind="work", depends_on=["b"])
-                self._emits("b", kind="work", depends_on=optional("a"))
+                self._emits("a", needs=[("b", True)], kind="work")
+                self._emits("b", needs=[("a", False)], kind="work")
             case 2:
-                self._emits("a", kind="work", depends_on=["a"])
+                self._emits("a", needs=[("a", True)], kind="work")
             case 3:
-                self._emits("a", kind="work", depends_on=optional("nobody"))
+                self._emits("a", needs=[("nobody", False)], kind="work")
+            case 4:
+                self._raises("payload_too_large")
+                self._step.record("rows", "long", "x" * MAX_PAYLOAD)
             case _:
                 self._raises("invalid_output")
                 self._step.record("rows", "lone", "\ud800")

@@ -31,13 +31,16 @@ _STEPS = """
 SELECT s.id, s.step_key, s.status, s.attempt, s.charged, s.lost, s.token, s.expires_at, s.unmet, s.ready_at,
   s.canceled_by, s.turn, s.kind, s.queue, s.package, s.priority, s.timeout, s.delay, s.allow_failure,
   s.dedup_key, s.parent_id, s.metadata, s.worker_id, s.retry, s.created_at, s.started_at, s.finished_at,
-  s.acquired_at, s.progress, json_extract(s.error, '$.code') AS error, coalesce(i.depends_on, '[]') AS asked,
-  coalesce(i.input, 'null') AS input, r.data, r.emitted, c.data AS saved,
+  s.acquired_at, s.progress, json_extract(s.error, '$.code') AS error,
+  json_extract(s.error, '$.message') AS message, json_extract(s.error, '$.retryable') AS retryable,
+  coalesce(i.depends_on, '[]') AS asked, coalesce(i.input, 'null') AS input, r.data, r.emitted,
+  c.data AS saved,
   (SELECT json_group_object(n.id, d.required) FROM dependencies d JOIN steps n ON n.step_key = d.needs_key
     WHERE d.step_key = s.step_key) AS needs,
   (SELECT json_group_array(json_array(collection, key, data)) FROM (SELECT * FROM records x
     WHERE x.step_key = s.step_key ORDER BY record_key)) AS records,
-  (SELECT json_group_array(json_array(id, name, kind, content_type, size, sha256, json(ref))) FROM (
+  (SELECT json_group_array(json_array(id, name, kind, content_type, size, sha256,
+    json(metadata), json(ref))) FROM (
     SELECT * FROM artifacts a WHERE a.step_key = s.step_key ORDER BY artifact_key)) AS artifacts,
   (SELECT json_group_array(json_array(number, worker_id, started_at, finished_at, outcome,
     json_extract(error, '$.code'))) FROM (SELECT * FROM attempts t WHERE t.step_key = s.step_key
@@ -146,7 +149,8 @@ def _wanted_of_run(run: ExpectedRun) -> dict[str, object]:
 
 def _artifact(write: ArtifactWrite) -> list[object]:
     ref = None if write.ref is None else attrs.asdict(write.ref)
-    return [write.id, write.name, write.kind, write.content_type, write.size, write.sha256, ref]
+    named = [write.id, write.name, write.kind, write.content_type]
+    return [*named, write.size, write.sha256, dict(write.metadata), ref]
 
 
 def _wanted(step: ExpectedStep) -> dict[str, object]:
@@ -179,6 +183,10 @@ def _wanted(step: ExpectedStep) -> dict[str, object]:
             for number, attempt in enumerate(step.attempts, 1)
         ],
     }
+    if step.failure is not None:
+        wanted |= {"message": step.failure.message, "retryable": int(step.failure.retryable)}
+    if step.status is not CANCELED:
+        wanted["canceled_by"] = None
     if step.status is PENDING:
         wanted["unmet"] = step.unmet
     if step.status is READY:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import attrs
@@ -17,6 +18,7 @@ from trio_workflow.model.status import AttemptOutcome, StepStatus
 from trio_workflow.model.times import micros
 from trio_workflow.rules.transitions import StepEvent
 from trio_workflow.store.protocol import Completed, Created
+from trio_workflow.testing.simulation.expected.asked import AskedRun
 from trio_workflow.testing.simulation.expected.claims import broken_limits
 from trio_workflow.testing.simulation.expected.refusals import expected_refusals, is_as_promised
 from trio_workflow.testing.simulation.expected.runs import (
@@ -59,6 +61,7 @@ class Oracle:
         self.turns = Turns()
         self.shares = Shares()
         self.has_plain_queues = True  # all steps have one priority and kind
+        self.asked: Mapping[str, AskedRun] = {}  # by run, where it is known
         self.runs: dict[str, ExpectedRun] = {}
         self.deleted: set[str] = set()
         self.deleted_steps = 0
@@ -128,10 +131,21 @@ class Oracle:
                 self._tell("create_runs took an id for new or for taken that was not", spec.id)
             if spec.id in self.runs:
                 continue
+            self._look_at_spec(spec)
             run = self.runs[spec.id] = ExpectedRun(spec, fact.now, self.moves, self.turns)
             self.touched.add(spec.id)
             if run.add(spec.steps, fact.now) is None:
                 self._tell("a graph was stored that is none", spec.id)
+
+    def _look_at_spec(self, spec: RunSpec) -> None:
+        asked = self.asked.get(spec.id)
+        if asked is None:
+            return
+        if spec.metadata != asked.metadata:
+            self._tell("a run is stored otherwise than it was asked for", f"{spec.id} {dict(spec.metadata)}")
+        for stored, wanted in zip_longest(spec.steps, asked.steps):
+            if stored != wanted:
+                self._tell("a step is stored otherwise than it was asked for", f"{stored}, not {wanted}")
 
     def _complete(self, fact: Fact, answer: Completed, completions: Iterable[Completion]) -> None:
         running = self.running
@@ -161,6 +175,7 @@ class Oracle:
                 step.succeed(ended, children, now)
             case Success():
                 step.fail(now, Failure(code="invalid_graph", message=""), 0.0, timed_out=False)
+                step.failure = None  # the store says what is wrong
             case Failed(failure, timed_out, roll):
                 step.fail(now, failure, roll, timed_out=timed_out)
             case Released():
@@ -241,6 +256,8 @@ class Oracle:
         step = self.running.get(token)
         if answer != (step is not None):
             self._tell("a checkpoint was taken, or refused, against its token", token)
+        if not answer:
+            self.denied(fact.process, [token])
         if step is not None:
             step.saved = data
             self.touched.add(step.run.id)

@@ -58,6 +58,7 @@ class ExpectedStep:
     saved: str | None = None
     progress: str | None = None
     error: str | None = None  # the code of the last failure
+    failure: Failure | None = None  # the same in whole, if an executor told it
 
     @property
     def name(self) -> str:
@@ -93,12 +94,13 @@ class ExpectedStep:
         self.move(event, now)
         last = self.attempts[-1]
         last.finished_at, last.outcome, last.error = now, outcome, error
-        self.error = error or self.error
+        if error is not None:
+            self.error, self.failure = error, None
         self.token = None
 
     def succeed(self, product: Success, emitted: list[str], now: int) -> None:
         self.end(AttemptOutcome.SUCCEEDED, StepEvent.SUCCEED, now)
-        self.product, self.emitted, self.error = product, emitted, None
+        self.product, self.emitted, self.error, self.failure = product, emitted, None, None
 
     def be_ready(self, event: StepEvent, now: int, delay: int = 0) -> None:
         self.move(event, now)
@@ -138,6 +140,7 @@ class ExpectedStep:
         else:
             outcome, event = AttemptOutcome.FAILED, StepEvent.FAIL
         self.end(AttemptOutcome.TIMEOUT if timed_out else outcome, event, now, failure.code)
+        self.failure = failure
 
 
 def pause_before(retry: RetryPolicy, number: int, roll: float) -> float:

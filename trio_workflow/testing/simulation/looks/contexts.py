@@ -6,7 +6,7 @@ from typing import Any
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.errors import DependencyError, WorkflowError
 from trio_workflow.model.payload import loads
-from trio_workflow.testing.simulation.expected.runs import SUCCEEDED, ExpectedStep
+from trio_workflow.testing.simulation.expected.runs import ExpectedStep
 from trio_workflow.testing.simulation.expected.sights import unlike_result, unlike_run, unlike_step
 from trio_workflow.testing.simulation.stage import Stage
 
@@ -42,10 +42,10 @@ def _look_at_ended(stage: Stage, context: StepContext) -> None:
 
 
 async def look_at_another(stage: Stage, context: StepContext) -> None:
-    """A step of the run that has succeeded: what it produced can be read, by any of its ids."""
+    """A step of the run that has ended, however it did: its result can be read, by any of its ids."""
     roll = stage.world.random(f"look from {context.lease.token}")
     mine = stage.oracle.running.get(context.lease.token)
-    ended = [step for step in mine.run.steps.values() if step.status is SUCCEEDED] if mine is not None else []
+    ended = [step for step in mine.run.steps.values() if step.status.is_final] if mine is not None else []
     if mine is None or not ended:
         return
     other = roll.choice(ended)

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import attrs
+
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.runtime.workers import CycleResult
 from trio_workflow.testing.simulation.actor import Actor
@@ -18,23 +20,37 @@ def _runs(stage: Stage, process: Actor) -> bool:
     return any(execution.process is process for execution in stage.watch.executions.values())
 
 
-def ends_of(stage: Stage, process: Actor) -> Counter[str]:
-    """How attempts of that process have ended so far."""
-    ended = stage.oracle.ended
-    return Counter({word: times for (name, word), times in ended.items() if name == process.name})
-
-
 def look_at_rest(stage: Stage, process: Actor, what: str) -> None:
     """Nothing that it started runs any more."""
     if _runs(stage, process) and not process.is_dead:
         stage.history.tell(f"{what} returned before what it started had ended", process.name)
 
 
-def look_at_cycle(stage: Stage, process: Actor, result: CycleResult, ended: Counter[str]) -> None:
-    """ended: meanwhile, by all that the process does."""
+@attrs.frozen
+class Done:
+    """What a process has done so far: how its attempts ended, and how many it started, by queue."""
+
+    ended: Counter[str]
+    started: Counter[str]
+
+    @classmethod
+    def by(cls, process: Actor, stage: Stage) -> "Done":
+        return cls(_of(process, stage.oracle.ended), _of(process, stage.watch.started_by))
+
+
+def _of(process: Actor, counts: Counter[tuple[str, str]]) -> Counter[str]:
+    return Counter({what: times for (name, what), times in counts.items() if name == process.name})
+
+
+def look_at_cycle(stage: Stage, process: Actor, result: CycleResult, before: Done) -> None:
+    """before: what it had done when the cycle began. Nothing else was at work in it."""
+    now = Done.by(process, stage)
+    for queue, times in (now.started - before.started).items():
+        if times > stage.oracle.most[queue]:
+            stage.history.tell("a cycle started more of a queue than its limit", f"{queue}: {times}")
     if result.processed > process.config.max_workers:
         stage.history.tell("a cycle started more than max_workers", f"{process.name}: {result}")
-    told = Counter({word: getattr(result, word) for word in WORDS})
+    told, ended = Counter({word: getattr(result, word) for word in WORDS}), now.ended - before.ended
     is_whole = result.processed == told.total() + result.canceled
     if not stage.world.has(Fault.LOST_ANSWER) and (+told != ended or not is_whole):
         stage.history.tell("a cycle tells of other ends than there were", f"{result}, not {ended}")

@@ -9,7 +9,9 @@ from trio.testing import wait_all_tasks_blocked
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.expected.runs import READY, RUNNING, ExpectedStep, all_steps
 from trio_workflow.testing.simulation.stage import Stage
-from trio_workflow.testing.simulation.world import DISTURBING, QUIET, Fault
+from trio_workflow.testing.simulation.world import DISTURBING, LATEST_READ, QUIET, Fault
+
+WAITS = "a wait goes on although its run has ended"
 
 Late = tuple[str, str]
 """A check, and what it is about: broken if it lasts."""
@@ -38,8 +40,8 @@ class _Rests:
     def look(self) -> None:
         processes = list(self._processes.values())
         workers = [process for process in processes if not process.only_operates]
-        is_complete = len(processes) == self._stage.world.processes
-        if not is_complete or not workers or not all(process.is_at_work for process in workers):
+        is_at_work = all(process.is_at_work and not process.is_dead for process in workers)
+        if not workers or not is_at_work:
             self._since.clear()
             return
         now = trio.current_time()
@@ -51,20 +53,20 @@ class _Rests:
         ]
         self._since = {late: self._since.get(late, now) for late in found}
         for (check, about), since in self._since.items():
-            if now - since >= self._tolerance:
+            if now - since >= self._tolerance + (2 * LATEST_READ if check == WAITS else 0.0):
                 self._stage.history.tell(check, f"{about} for {now - since:.3f} s")
 
     def _idle_steps(self, workers: Collection[Actor]) -> Iterator[Late]:
         for step in could_run(self._stage, workers):
             if self._stage.rates.may_start(step.spec.queue):
-                yield "work waits although a worker is free", step.name
+                yield "work waits although a worker is free", f"{step.name}, attempt {step.attempt + 1},"
 
     def _late_waits(self, processes: Iterable[Actor]) -> Iterator[Late]:
         for process in processes:
             for run_id in process.waits_for:
                 run = self._stage.oracle.runs.get(run_id)
                 if run is None or run.status.is_final:
-                    yield "a wait goes on although its run has ended", f"{process.name}: {run_id}"
+                    yield WAITS, f"{process.name}: {run_id}"
 
     def _late_cancels(self) -> Iterator[Late]:
         watch, enders = self._stage.watch, self._stage.oracle.enders
@@ -95,11 +97,23 @@ class HeldUp:
                 self._stage.history.tell("a queue stands still", f"{queue} for {now - since:.3f} s")
 
 
+async def look_at_freed(stage: Stage, process: Actor) -> None:
+    """It has just freed slots of queues: at once it claims what it can, whoever has held them."""
+    if stage.world.faults & (DISTURBING - QUIET | {Fault.IO_ERROR}):
+        return
+    await wait_all_tasks_blocked()
+    if process.is_at_work and not process.is_dead:
+        for step in could_run(stage, [process]):
+            if stage.rates.may_start(step.spec.queue):
+                stage.history.tell("a slot that was freed is not used", f"{step.name} for {process.name}")
+
+
 def could_run(stage: Stage, workers: Collection[Actor]) -> list[ExpectedStep]:
     """Due steps that each of these could start now, if their rates let them."""
     steps = all_steps(stage.oracle.runs.values())
     busy = Counter(step.spec.queue for step in steps if step.status is RUNNING)
-    executions = stage.watch.executions.values()
+    names = {worker.name for worker in workers}
+    executions = [e for e in stage.watch.executions.values() if e.process.name in names]
     busy.update(e.queue for e in executions if e.token in stage.oracle.enders)  # they keep their slots
     at_work = Counter(execution.process.name for execution in executions)
     if any(at_work[worker.name] >= worker.config.max_workers for worker in workers):

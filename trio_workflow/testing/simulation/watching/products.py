@@ -1,10 +1,11 @@
 """What an executor made and how it ended, held against what its attempt hands in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import attrs
 
-from trio_workflow.model.outcome import Failed, Outcome, Success
+from trio_workflow.model.outcome import Failed, Outcome, RecordWrite, Success
+from trio_workflow.model.plan import StepSpec
 
 Raised = tuple[str, bool, float | None]
 """Of a failure: its code, whether it is retryable, its delay."""
@@ -14,12 +15,12 @@ TIMED_OUT: Raised = ("timeout", True, None)
 
 @attrs.frozen
 class Made:
-    """data: the result's JSON text. The others count what is stored beside it."""
+    """data: the result's JSON text. artifacts: name, content type, metadata, size of each."""
 
     data: str
-    records: int
-    artifacts: int
-    emitted: int
+    records: list[RecordWrite]
+    artifacts: list[tuple[str, str, Mapping[str, str], int]]
+    emitted: list[StepSpec]
 
 
 def disagreements(made: Made | None, raised: Raised | None, outcome: Outcome | None) -> Iterator[str]:
@@ -27,7 +28,8 @@ def disagreements(made: Made | None, raised: Raised | None, outcome: Outcome | N
     has not failed by itself."""
     match outcome:
         case Success():
-            handed_in = Made(outcome.data, len(outcome.records), len(outcome.artifacts), len(outcome.emitted))
+            artifacts = [(a.name, a.content_type, a.metadata, a.size) for a in outcome.artifacts]
+            handed_in = Made(outcome.data, list(outcome.records), artifacts, list(outcome.emitted))
             if made is not None and handed_in != made:
                 yield f"it made {made} and {handed_in} was handed in"
             if raised is not None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import trio
 
 from trio_workflow.model.changes import ClaimAnswer
+from trio_workflow.model.policy import RateLimit
 from trio_workflow.testing.simulation.expected.oracle import Fact, Oracle
 from trio_workflow.testing.simulation.world import Fault, World
 
@@ -17,7 +18,7 @@ class Rates:
     """
 
     def __init__(self, oracle: Oracle, world: World, tell: Callable[[str, str], None]) -> None:
-        self._oracle, self._tell = oracle, tell
+        self._oracle, self._tell, self._default = oracle, tell, world.default_queue
         clocks = {Fault.CLOCK_FORWARD, Fault.CLOCK_BACK} & world.faults
         self._is_sound = world.processes == 1 or not clocks
         self._levels: dict[str, tuple[float, float]] = {}  # queue -> tokens, as of that time
@@ -31,10 +32,10 @@ class Rates:
             self._start(claim.queue, fact.time)
 
     def _start(self, queue: str, time: float) -> None:
-        config = self._oracle.queues.get(queue)
-        if config is None or config.rate_limit is None:
+        limit = self._limit(queue)
+        if limit is None:
             return
-        burst, rate = config.rate_limit.burst, config.rate_limit.rate_per_second
+        burst, rate = limit.burst, limit.rate_per_second
         tokens, at = self._levels.get(queue, (float(burst), time))
         tokens = min(float(burst), tokens + (time - at) * rate) - 1.0
         self._levels[queue] = tokens, time
@@ -46,14 +47,16 @@ class Rates:
         if queue not in self._levels:
             return True
         tokens, at = self._levels[queue]
-        rate = self._oracle.queues[queue].rate_limit
+        rate = self._limit(queue)
         return rate is None or tokens + (trio.current_time() - at) * rate.rate_per_second >= 1.01
 
     def interval(self, queue: str) -> float:
         """Seconds between two tokens."""
-        config = self._oracle.queues.get(queue)
-        rate = None if config is None else config.rate_limit
+        rate = self._limit(queue)
         return 0.0 if rate is None else 1.0 / rate.rate_per_second
+
+    def _limit(self, queue: str) -> RateLimit | None:
+        return self._oracle.queues.get(queue, self._default).rate_limit
 
     def clock_went_forward(self) -> None:
         self._levels.clear()

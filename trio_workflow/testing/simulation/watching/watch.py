@@ -59,6 +59,7 @@ class Watch:
         self._oracle, self._scheduler, self._world, self._history = oracle, scheduler, world, history
         self.executions: dict[str, Execution] = {}
         self.started: Counter[str] = Counter()  # executions, by queue
+        self.started_by: Counter[tuple[str, str]] = Counter()  # the same, by process and queue
         self._successes: dict[str, bool] = {}  # tokens under which one was handed in
         self._canceled: list[tuple[str, ExpectedRun]] = []  # processes, with runs they know of
         self.knows_executors = True  # whether they say when they do not end on a cancel
@@ -82,6 +83,7 @@ class Watch:
         )
         self.executions[token].is_own_master = is_cooperative
         self.started[step.queue] += 1
+        self.started_by[process.name, step.queue] += 1
         if process.stopped_at is not None and trio.current_time() > process.stopped_at + GRAIN:
             self._history.tell("workers started a step after they had been stopped", name)
         mine = [e for e in self.executions.values() if e.process is process]
