@@ -143,6 +143,11 @@ def test_the_engine_is_sound_in_some_worlds(part: int) -> None:
         assert report.broken == (), seed
 
 
+def test_a_step_that_ran_and_waits_again_has_not_waited_all_the_time() -> None:
+    """The seed in which a campaign took it for one that nobody ran."""
+    assert play(draw_world(10_056_751), OwnScript).broken == ()
+
+
 def test_seeds_are_drawn_as_they_are_played_not_long_before() -> None:
     """A campaign that is to end at a time asks for it with every seed."""
     drawn: list[int] = []

@@ -17,11 +17,10 @@ from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.errors import Permanent, Retryable
 from trio_workflow.model.outcome import RecordWrite
 from trio_workflow.model.payload import dumps
-from trio_workflow.testing.simulation.acting.workload import PACKAGE, dependencies, step_options
+from trio_workflow.testing.simulation.acting.workload import dependencies, step_options
 from trio_workflow.testing.simulation.actor import Actor
 from trio_workflow.testing.simulation.expected.asked import Needs, as_asked
 from trio_workflow.testing.simulation.looks.contexts import look_at_another, look_at_context, look_at_itself
-from trio_workflow.testing.simulation.setting import MAX_PAYLOAD
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.watching.products import Made
 from trio_workflow.testing.simulation.world import OF_STUBS, Fault, Feature
@@ -150,7 +149,8 @@ class Stub:
 
     def _emits(self, step_id: str, given: object = None, needs: Needs = (), **options: Any) -> str:
         made = self._step.emit(step_id, given, depends_on=dependencies(needs), **options).id
-        usual = {"package": PACKAGE, "parent_id": self._step.id, "retry": self._world.default_retry}
+        mine, retry = self._step.step, self._process.config.default_retry
+        usual = {"package": mine.package, "parent_id": mine.id, "retry": retry}
         self._made.emitted.append(as_asked(made, given, needs, options, **usual))
         return made
 
@@ -244,7 +244,7 @@ class Stub:
                 self._emits("a", needs=[("nobody", False)], kind="work")
             case 4:
                 self._raises("payload_too_large")
-                self._step.record("rows", "long", "x" * MAX_PAYLOAD)
+                self._step.record("rows", "long", "x" * self._process.config.max_payload)
             case _:
                 self._raises("invalid_output")
                 self._step.record("rows", "lone", "\ud800")
