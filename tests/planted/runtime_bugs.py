@@ -58,8 +58,8 @@ RUNTIME_BUGS = (
     bug(
         "a wake-up is lost",
         RUNTIME + "hub.py",
-        "        if changes.ready or changes.due is not None:\n",
-        "        if changes.due is not None:\n",
+        "        if changes.ready or changes.revoked or changes.due is not None:\n",
+        "        if changes.revoked or changes.due is not None:\n",
     ),
     bug(
         "a date is not waited for",
