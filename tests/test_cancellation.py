@@ -115,6 +115,32 @@ async def test_a_cancel_from_another_runtime_is_seen_within_its_poll_interval(
         assert await outcomes(two, run.id) == ["canceled"]
 
 
+async def test_one_that_never_polls_hears_of_it_when_it_saves(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    saved: list[str] = []
+
+    @executor("work")
+    async def work(step: StepContext) -> None:
+        await trio.sleep(5)
+        try:
+            await step.save("half")
+            saved.append("went on")
+        except trio.Cancelled:
+            saved.append("was cancelled")
+            raise
+
+    async with opened(tmp_path) as one, opened(tmp_path) as two:
+        define(one, work)
+        run = await one.start_run("p")
+        async with working(one):
+            await trio.sleep(4)
+            await two.cancel_run(run.id)
+            await trio.sleep(2)
+            assert saved == ["was cancelled"]
+            assert one.statistics().running == 0
+
+
 async def test_a_slot_that_a_cancel_took_from_a_dead_process_is_claimed_at_once(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
