@@ -2,6 +2,7 @@
 
 import math
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 
@@ -136,12 +137,13 @@ class Operator:
         self._stage.faults.count(Fault.CANCEL_RUN)
         run_id = self._some_run()
         held = [token for token, step in self._oracle.running.items() if step.run.id == run_id]
+        started = Counter(self._stage.watch.started)
         await self._rt.cancel_run(run_id)
         self._stage.watch.knows_canceled(self._process, run_id)
         if (self._process.name, run_id) not in self._oracle.cancels:
             self._stage.history.tell("a cancel was acknowledged and is not stored", run_id)
         if any(self._oracle.enders.get(token) == self._process.name for token in held):
-            await look_at_freed(self._stage, self._process)
+            await look_at_freed(self._stage, self._process, started)
 
     def _failed_run(self) -> str:
         """One with failed steps, if there is one."""

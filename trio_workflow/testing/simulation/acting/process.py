@@ -26,7 +26,7 @@ from trio_workflow.testing.simulation.looks.leaving import (
 )
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.watching.ears import Ears
-from trio_workflow.testing.simulation.world import DISTURBING, QUEUES, Fault
+from trio_workflow.testing.simulation.world import DISTURBING, LATEST_READ, QUEUES, Fault
 
 
 class Process:
@@ -167,6 +167,8 @@ class Process:
         """The runtime's block. Who uses it from outside of the block is told at once when that has ended."""
         async with open_runtime(self.config) as rt:
             yield rt
+        if self._world.is_calm:
+            await trio.sleep(LATEST_READ)
         await trio.testing.wait_all_tasks_blocked()
         if outside.child_tasks and not self._world.faults & {Fault.SLOW, Fault.FREEZE, Fault.BLOCK}:
             names = [task.name for task in outside.child_tasks]

@@ -49,12 +49,13 @@ async def look_at_another(stage: Stage, context: StepContext) -> None:
     if mine is None or not ended:
         return
     other = roll.choice(ended)
+    ended_at = other.finished_at
     names = [other.spec.id, *(alias for alias, real in mine.run.aliases.items() if real == other.spec.id)]
     try:
         unlike = list(unlike_result(await context.dependency_result(roll.choice(names)), other))
     except DependencyError as error:
         unlike = [str(error)]
-    if context.lease.token in stage.oracle.running:
+    if context.lease.token in stage.oracle.running and other.finished_at == ended_at:  # it was not retried
         _tell(stage, unlike)
 
 

@@ -97,14 +97,18 @@ class HeldUp:
                 self._stage.history.tell("a queue stands still", f"{queue} for {now - since:.3f} s")
 
 
-async def look_at_freed(stage: Stage, process: Actor) -> None:
-    """It has just freed slots of queues: at once it claims what it can, whoever has held them."""
+async def look_at_freed(stage: Stage, process: Actor, started: Counter[str]) -> None:
+    """It has just freed slots of queues: at once it claims what it can, whoever has held them.
+
+    started: executions, by queue, before that. Another process may be the first to claim.
+    """
     if stage.world.faults & (DISTURBING - QUIET | {Fault.IO_ERROR}):
         return
     await wait_all_tasks_blocked()
     if process.is_at_work and not process.is_dead:
         for step in could_run(stage, [process]):
-            if stage.rates.may_start(step.spec.queue):
+            queue = step.spec.queue
+            if stage.rates.may_start(queue) and stage.watch.started[queue] == started[queue]:
                 stage.history.tell("a slot that was freed is not used", f"{step.name} for {process.name}")
 
 

@@ -21,7 +21,8 @@ class Rates:
         self._oracle, self._tell, self._default = oracle, tell, world.default_queue
         clocks = {Fault.CLOCK_FORWARD, Fault.CLOCK_BACK} & world.faults
         self._is_sound = world.processes == 1 or not clocks
-        self._levels: dict[str, tuple[float, float]] = {}  # queue -> tokens, as of that time
+        # Queue -> tokens, as of that time, under that limit: of one that was changed nothing is known.
+        self._levels: dict[str, tuple[float, float, RateLimit]] = {}
 
     def take(self, fact: Fact) -> None:
         if fact.verb != "claim" or not self._is_sound:
@@ -36,9 +37,9 @@ class Rates:
         if limit is None:
             return
         burst, rate = limit.burst, limit.rate_per_second
-        tokens, at = self._levels.get(queue, (float(burst), time))
-        tokens = min(float(burst), tokens + (time - at) * rate) - 1.0
-        self._levels[queue] = tokens, time
+        tokens, at, before = self._levels.get(queue, (float(burst), time, limit))
+        tokens = min(float(burst), tokens + (time - at) * rate) - 1.0 if before == limit else burst - 1.0
+        self._levels[queue] = tokens, time, limit
         if tokens < -1e-3:
             self._tell("a queue started more than its rate", f"{queue}: {-tokens:.3f} too many")
 
@@ -46,9 +47,9 @@ class Rates:
         """Whether the queue has a token now, with something to spare for rounding."""
         if queue not in self._levels:
             return True
-        tokens, at = self._levels[queue]
-        rate = self._limit(queue)
-        return rate is None or tokens + (trio.current_time() - at) * rate.rate_per_second >= 1.01
+        (tokens, at, before), limit = self._levels[queue], self._limit(queue)
+        passed = trio.current_time() - at
+        return limit is None or (before == limit and tokens + passed * limit.rate_per_second >= 1.01)
 
     def interval(self, queue: str) -> float:
         """Seconds between two tokens."""
