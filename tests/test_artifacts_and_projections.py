@@ -53,7 +53,7 @@ async def test_an_artifact_is_read_back_inline_or_external(tmp_path: Path, autoj
         await step.store_artifact("file", "text/plain", source)
         await step.store_artifact("stream", "x/y", pieces(), id="x/%", kind="k", metadata={"m": "1"})
         with pytest.raises(TypeError, match="str"):
-            await step.store_artifact("text", "text/plain", "text")  # type: ignore[arg-type]
+            await step.store_artifact("text", "text/plain", "text")  # type: ignore[arg-type]  # wrong on purpose
         assert (ref.id, ref.size, ref.sha256) == ("r/s/artifact:002", 5, hashlib.sha256(b"bytes").hexdigest())
         return ref.id
 
@@ -250,7 +250,7 @@ BAD_ARTIFACTS: list[Callable[[StepContext], Any]] = [
     lambda step: step.artifact("a", "text/plain", b"", id=""),
     lambda step: step.artifact("a", "text/plain", b"", id="\x00"),
     lambda step: step.artifact("a", "text/plain", b"", kind="k\n"),
-    lambda step: step.artifact("a", "text/plain", b"", metadata={"a": 1}),  # type: ignore[dict-item]
+    lambda step: step.artifact("a", "text/plain", b"", metadata={"a": 1}),  # type: ignore[dict-item]  # wrong on purpose
     lambda step: step.record("", "k", 1),
     lambda step: step.record("c", "\ud800", 1),
 ]
@@ -294,7 +294,7 @@ async def test_a_projection_is_shared_by_steps_and_the_runtime(
             run.step(kind="count")
 
     settings = {"projection_store": SQLiteProjectionStore(tmp_path / "projections")}
-    async with opened(tmp_path, max_workers=5, default_queue=QueueConfig(5), **settings) as rt:  # type: ignore[arg-type]
+    async with opened(tmp_path, max_workers=5, default_queue=QueueConfig(5), **settings) as rt:  # type: ignore[arg-type]  # a dict of several types
         define(rt, count, graph=start)
         run = await rt.start_run("p")
         async with working(rt):

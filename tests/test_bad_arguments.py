@@ -40,15 +40,15 @@ STEP_STATUSES = "pending, ready, running, succeeded, failed, canceled"
 
 REFUSED: dict[str, tuple[Callable[[Runtime, Any], Awaitable[object]], str]] = {
     "a name to start": (
-        lambda rt, handle: rt.start_runs(["p"]),  # type: ignore[list-item]
+        lambda rt, handle: rt.start_runs(["p"]),  # type: ignore[list-item]  # wrong on purpose
         "start_runs takes StartRun objects, not 'p'",
     ),
     "another if_exists": (
-        lambda rt, handle: rt.start_run("p", if_exists="replace"),  # type: ignore[arg-type]
+        lambda rt, handle: rt.start_run("p", if_exists="replace"),  # type: ignore[arg-type]  # wrong on purpose
         'if_exists must be "raise" or "return", not \'replace\'',
     ),
     "metadata that is no mapping": (
-        lambda rt, handle: rt.start_run("p", metadata=["a"]),  # type: ignore[arg-type]
+        lambda rt, handle: rt.start_run("p", metadata=["a"]),  # type: ignore[arg-type]  # wrong on purpose
         "run metadata must be a mapping of str to str, not ['a']",
     ),
     "a handle for a run id": (
@@ -56,7 +56,7 @@ REFUSED: dict[str, tuple[Callable[[Runtime, Any], Awaitable[object]], str]] = {
         "run id must be a str, not RunHandle(id='r', package='p', name='p'): pass its `id`",
     ),
     "a number for a step id": (
-        lambda rt, handle: rt.step("r", 7),  # type: ignore[arg-type]
+        lambda rt, handle: rt.step("r", 7),  # type: ignore[arg-type]  # wrong on purpose
         "step id must be a str, not 7",
     ),
     "a run status there is not": (
@@ -92,7 +92,7 @@ async def test_the_good_ones_of_many_starts_are_not_stored_without_the_bad(
     async with opened(tmp_path) as rt:
         define(rt, noop)
         with pytest.raises(OptionError):
-            await rt.start_runs([StartRun("p"), "p"])  # type: ignore[list-item]
+            await rt.start_runs([StartRun("p"), "p"])  # type: ignore[list-item]  # wrong on purpose
         assert (await rt.runs()).items == ()
         assert await rt.start_runs([]) == []
 
@@ -128,7 +128,7 @@ def test_plan_takes_a_package() -> None:
         (("1",), "progress done must be a number, not '1'"),
         ((True,), "progress done must be a number, not True"),
         ((1, "2"), "progress total must be a number, not '2'"),
-        ((1, math.nan), "progress"),
+        ((1, math.nan), "progress cannot be stored: at $.total"),
     ],
 )
 async def test_progress_is_told_in_numbers(progress: Any, message: str) -> None:
@@ -203,7 +203,7 @@ async def test_data_of_a_step_that_has_not_succeeded_is_refused(
     @executor("look")
     async def look(step: StepContext) -> None:
         with pytest.raises(OptionError, match=says("step id must be a str, not 7")):
-            await step.dependency_result(7)  # type: ignore[arg-type]
+            await step.dependency_result(7)  # type: ignore[arg-type]  # wrong on purpose
         message = "dependency data of bad is missing: the step has not succeeded"
         with pytest.raises(DependencyError, match=says(message)):
             await step.dependency_data("bad")

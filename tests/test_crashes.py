@@ -44,7 +44,7 @@ async def test_after_a_crash_another_runtime_takes_the_step_up(
         if step.attempt == 1:
             await step.save({"page": 7})
             await trio.sleep_forever()
-        return step.saved(dict[str, int])["page"]  # type: ignore[index]
+        return step.saved(dict[str, int])["page"]  # type: ignore[index]  # it was saved before
 
     async with opened(tmp_path, poll_interval=1) as two:
         define(two, work)

@@ -210,7 +210,7 @@ def report(**changes: object) -> Report:
         "most_linked": [LinkedPage(url=f"{HOME}os.html", title="<os>", links_in=2)],
         "top_terms": [TermCount(term="parrot", count=3, pages=1)],
     }
-    return Report(**{**facts, **changes})  # type: ignore[arg-type]
+    return Report(**{**facts, **changes})  # type: ignore[arg-type]  # a dict of several types
 
 
 def row(name: str, links_in: int = 0, depth: int = 1) -> PageRow:

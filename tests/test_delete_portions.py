@@ -127,7 +127,7 @@ async def test_artifacts_are_given_out_a_few_megabytes_at_a_time(
     monkeypatch.setattr(f"{DELETE}.BYTES_AT_ONCE", 5)
     sha = hashlib.sha256(b"xy").hexdigest()
     plain = {"kind": "t", "content_type": "t", "metadata": {}, "size": 2, "sha256": sha, "body": b"xy"}
-    artifacts = tuple(ArtifactWrite(id=name, name=name, **plain) for name in "abcdef")  # type: ignore[arg-type]
+    artifacts = tuple(ArtifactWrite(id=name, name=name, **plain) for name in "abcdef")  # type: ignore[arg-type]  # a dict of several types
     await bench.create(run("r", "a"), run("s", "a"))
     await bench.finish(outcome=Success(artifacts=artifacts))
     await bench.store.prune(bench.now(), 10)

@@ -32,8 +32,8 @@ def counts(bench: Bench) -> dict[str, int]:
 
 def external(name: str) -> ArtifactWrite:
     plain = {"name": name, "kind": "text", "content_type": "text/plain", "metadata": {}, "sha256": "0"}
-    ref = ArtifactRef(id=name, uri=f"file:{name}", size=1, **plain)  # type: ignore[arg-type]
-    return ArtifactWrite(id=name, ref=ref, size=1, **plain)  # type: ignore[arg-type]
+    ref = ArtifactRef(id=name, uri=f"file:{name}", size=1, **plain)  # type: ignore[arg-type]  # a dict of several types
+    return ArtifactWrite(id=name, ref=ref, size=1, **plain)  # type: ignore[arg-type]  # a dict of several types
 
 
 def inline(name: str) -> ArtifactWrite:

@@ -124,7 +124,7 @@ async def test_a_reader_that_falls_behind_loses_the_oldest(tmp_path: Path, autoj
             await stream.receive()
         for buffer in (0, -1, 1.5, True):
             with pytest.raises(ValueError, match="buffer"):
-                rt.events(buffer=buffer)  # type: ignore[arg-type]
+                rt.events(buffer=buffer)  # type: ignore[arg-type]  # wrong on purpose
 
 
 async def test_what_another_runtime_does_is_not_told(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -149,7 +149,7 @@ async def test_statistics_count(tmp_path: Path, autojump_clock: MockClock) -> No
         assert rt.statistics().running == 0
         assert found.commits >= 7
         with pytest.raises(AttributeError):
-            found.running = 7  # type: ignore[misc]
+            found.running = 7  # type: ignore[misc]  # frozen: that is what is tested
 
 
 async def test_queues_show_what_waits(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -268,7 +268,7 @@ async def test_with_a_full_disk_outcomes_wait_and_workers_go_on_by_themselves(
     async with opened(tmp_path, max_workers=4, default_queue=QueueConfig(4)) as rt:
         define(rt, large)
         runs = [await rt.start_run("p") for _ in range(4)]
-        connection: sqlite3.Connection = rt._engine.store._committer._conn  # type: ignore[attr-defined]
+        connection: sqlite3.Connection = rt._engine.store._committer._conn  # type: ignore[attr-defined]  # a look inside
         [pages] = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages + 3}")
         async with recorded(rt) as events, working(rt):

@@ -69,7 +69,7 @@ class Base(BaseException):
 
 
 class LiarError(Exception):
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # it breaks on purpose
     def __class__(self) -> Any:
         raise RuntimeError("no class")
 
@@ -107,7 +107,7 @@ ERRORS: list[tuple[Callable[[], BaseException], str, str]] = [
     (lambda: Permanent("gone", ValueError("404")), "gone", "ValueError: 404"),
     (lambda: Permanent("\ud800", "\ud800"), "\ufffd", "\ufffd"),
     (lambda: Permanent("x" * 10_000, UnprintableError()), "xxx", "UnprintableError"),
-    (lambda: Permanent(7, 8), "7", "8"),  # type: ignore[arg-type]
+    (lambda: Permanent(7, 8), "7", "8"),  # type: ignore[arg-type]  # wrong on purpose
 ]
 
 

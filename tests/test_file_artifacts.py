@@ -37,7 +37,7 @@ store = artifact_kit.store
 def test_a_root_is_required() -> None:
     for root in ("", "  ", None):
         with pytest.raises(ConfigError, match=r"^artifact store root is required$"):
-            FileArtifactStore(root)  # type: ignore[arg-type]
+            FileArtifactStore(root)  # type: ignore[arg-type]  # wrong on purpose
 
 
 async def test_what_was_put_can_be_read_by_reference_and_by_id(store: FileArtifactStore) -> None:

@@ -33,7 +33,7 @@ def specs(edges: Edges) -> list[StepSpec]:
 @given(dags(), st.randoms(use_true_random=False))
 def test_a_graph_without_a_cycle_is_accepted_in_whatever_order(edges: Edges, random: object) -> None:
     asked = specs(edges)
-    random.shuffle(asked)  # type: ignore[attr-defined]
+    random.shuffle(asked)  # type: ignore[attr-defined]  # a random.Random of Hypothesis's
     assert resolve(asked).steps == tuple(asked)
 
 

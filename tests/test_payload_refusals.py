@@ -28,8 +28,8 @@ REFUSED: list[tuple[object, str]] = [
     ({"c": {5: 1}}, "at $.c: a key must be a str, not int 5"),
     ({None: 1}, "at $: a key must be a str, not NoneType None"),
     ({Level.LOW: 1}, "at $: a key must be a str, not Level"),
-    (Book([Page(object())]), "at $.pages[0].number: object has no JSON form"),  # type: ignore[arg-type]
-    (Node(Decimal(1), [Page], None), "at $.children[0]: type has no JSON form"),  # type: ignore[list-item]
+    (Book([Page(object())]), "at $.pages[0].number: object has no JSON form"),  # type: ignore[arg-type]  # wrong on purpose
+    (Node(Decimal(1), [Page], None), "at $.children[0]: type has no JSON form"),  # type: ignore[list-item]  # wrong on purpose
     ({1j}, "at $[*]: complex has no JSON form"),
     ((1, threading.Lock), "at $[1]: "),
     ([Raising()], "at $[0]: Raising has no JSON form"),
@@ -121,7 +121,7 @@ class Locked:
 
 @attrs.frozen
 class Unresolved:
-    page: "Nowhere"  # type: ignore[name-defined] # noqa: F821
+    page: "Nowhere"  # type: ignore[name-defined]  # noqa: F821 - a name there is not, on purpose
 
 
 @attrs.frozen
@@ -158,7 +158,7 @@ CHECKED: list[tuple[Any, str]] = [
     (object(), "it is no type"),
     (5, "5 cannot be read from JSON: it is no type"),
     ("Page", "the name is text"),
-    (list["Nowhere"], "Nowhere cannot be read"),  # type: ignore[name-defined] # noqa: F821
+    (list["Nowhere"], "Nowhere cannot be read"),  # type: ignore[name-defined]  # noqa: F821 - a name there is not, on purpose
     (Callback, "Callback cannot be read from JSON: a protocol"),
     (Callable[[int], str], "cannot be read from JSON"),
     (type[int], "cannot be read from JSON"),

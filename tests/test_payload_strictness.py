@@ -233,4 +233,4 @@ def test_a_pydantic_model_is_asked_for_its_own_form() -> None:
     with pytest.raises(PayloadError, match=r"at \$\[0\]: ValueError was raised: number is no int"):
         loads('[{"number":"3"}]', list[Model])
     with pytest.raises(PayloadError, match=r"at \$\.number: nan"):
-        dumps(Model(math.nan))  # type: ignore[arg-type]
+        dumps(Model(math.nan))  # type: ignore[arg-type]  # wrong on purpose

@@ -52,7 +52,7 @@ def test_what_a_type_stands_for_takes_nothing_else(text: str, type_: Any, messag
 
 
 def test_a_type_that_stands_for_itself_is_refused() -> None:
-    forest = NewType("forest", list)  # type: ignore[type-arg]
+    forest = NewType("forest", list)  # type: ignore[type-arg]  # bare on purpose
     inner: Any = forest
     inner.__supertype__ = list[inner]
     with pytest.raises(ConfigError, match=r"forest is defined by itself"):
@@ -111,7 +111,7 @@ class Broken(dict[str, int]):
     def items(self) -> Any:
         raise LookupError("no items")
 
-    def __hash__(self) -> int:  # type: ignore[override]
+    def __hash__(self) -> int:  # type: ignore[override]  # it breaks on purpose
         return 1
 
 
@@ -205,7 +205,7 @@ def test_a_class_whose_author_resolved_its_annotations_can_be_read() -> None:
 
     @attrs.define
     class Outer:
-        page: "Hidden"  # type: ignore[name-defined]  # noqa: F821
+        page: "Hidden"  # type: ignore[name-defined]  # noqa: F821 - a name there is not, on purpose
 
     with pytest.raises(ConfigError, match="an annotation of Outer cannot be resolved"):
         check_type(Outer)

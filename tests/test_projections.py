@@ -29,7 +29,7 @@ sales = projection_kit.sales
 def test_a_root_is_required() -> None:
     for root in ("", "  ", None):
         with pytest.raises(ConfigError, match=r"^projection store root is required$"):
-            SQLiteProjectionStore(root)  # type: ignore[arg-type]
+            SQLiteProjectionStore(root)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize("timeout", [-1, math.nan, math.inf])

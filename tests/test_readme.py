@@ -228,7 +228,7 @@ def evaluate(cell: str) -> Any:
 
 def default_of(field: "attrs.Attribute[Any]") -> Any:
     default: Any = field.default
-    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
+    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]  # attrs types it as a union
 
 
 def test_the_step_options_are_those_there_are_with_their_defaults() -> None:
@@ -270,7 +270,7 @@ def test_the_table_of_records_has_every_field() -> None:
 
 
 def test_the_table_of_events_has_every_kind() -> None:
-    assert names_in("Events") >= set(EventKind.__args__)  # type: ignore[attr-defined]
+    assert names_in("Events") >= set(EventKind.__args__)  # type: ignore[attr-defined]  # typing knows it, its stubs do not
 
 
 def test_the_table_of_errors_has_every_error() -> None:

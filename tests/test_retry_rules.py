@@ -59,7 +59,7 @@ def test_without_a_first_delay_there_is_none_later(policy: RetryPolicy, retry: i
     [("fixed", [2, 2, 2, 2, 2]), ("linear", [2, 4, 6, 8, 10]), ("exponential", [2, 6, 18, 20, 20])],
 )
 def test_the_three_backoffs_grow_as_they_say(kind: str, delays: list[float]) -> None:
-    policy = RetryPolicy(backoff=kind, initial_backoff=2.0, multiplier=3.0, max_backoff=20.0)  # type: ignore[arg-type]
+    policy = RetryPolicy(backoff=kind, initial_backoff=2.0, multiplier=3.0, max_backoff=20.0)  # type: ignore[arg-type]  # parametrised as str
     assert [backoff(policy, retry) for retry in range(1, 6)] == delays
 
 

@@ -98,7 +98,7 @@ async def test_mistakes_of_the_test_are_raised() -> None:
     with pytest.raises(InputError, match="checkpoint"):
         await run_executor(work, "fine", saved=object())
     with pytest.raises(ConfigError, match="run_executor takes"):
-        await run_executor(failing, "fine")  # type: ignore[arg-type]
+        await run_executor(failing, "fine")  # type: ignore[arg-type]  # wrong on purpose
     wrong: dict[str, Any]
     for wrong in ({"attempt": 0}, {"step_id": ""}, {"run_id": "\n"}, {"timeout": -1}):
         with pytest.raises(ValueError, match="must"):

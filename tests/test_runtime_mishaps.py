@@ -202,7 +202,7 @@ class SecretiveError(Exception):
     """An exception that does not let itself be printed."""
 
     @property
-    def __suppress_context__(self) -> bool:  # type: ignore[override]
+    def __suppress_context__(self) -> bool:  # type: ignore[override]  # it breaks on purpose
         raise LookupError("nobody knows")
 
 

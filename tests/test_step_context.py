@@ -126,7 +126,7 @@ async def test_everything_an_attempt_made_is_stored_together(
         with pytest.raises(ValueError, match="already used"):
             step.artifact("c", "image/png", b"i", id="x/y%")
         with pytest.raises(TypeError, match="bytes"):
-            step.artifact("c", "text/plain", "text")  # type: ignore[arg-type]
+            step.artifact("c", "text/plain", "text")  # type: ignore[arg-type]  # wrong on purpose
         assert step.emit(kind="noop").id == "s:emit:001"
         assert step.emit("named", kind="noop", depends_on="s:emit:001").id == "named"
         assert await rt.records("pages") == await rt.records("none")  # nothing is stored yet
@@ -278,7 +278,7 @@ async def test_a_def_executor_runs_in_a_thread_and_virtual_time_stands_still(
 
 async def test_an_executor_may_take_no_input_or_plain_json(tmp_path: Path, autojump_clock: MockClock) -> None:
     @executor("plain")
-    async def plain(step: StepContext, value) -> Any:  # type: ignore[no-untyped-def]
+    async def plain(step: StepContext, value) -> Any:  # type: ignore[no-untyped-def]  # untyped on purpose
         return value
 
     def start(run: RunBuilder) -> None:

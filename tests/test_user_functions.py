@@ -72,7 +72,7 @@ async def test_a_quoted_annotation_names_the_type_of_the_input(
         assert (await ended(rt, run.id)).value(int) == 7
 
 
-def untyped(step: StepContext, value) -> None: ...  # type: ignore[no-untyped-def]
+def untyped(step: StepContext, value) -> None: ...  # type: ignore[no-untyped-def]  # untyped on purpose
 
 
 def typed(step: StepContext, value: int) -> None: ...
@@ -98,7 +98,7 @@ async def test_an_annotation_that_names_nothing_is_refused_at_registration(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     @executor("lost")
-    async def lost(step: StepContext, value: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+    async def lost(step: StepContext, value: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821 - a name there is not, on purpose
 
     message = (
         "executor \"lost\": the annotation 'Nowhere' of its input cannot be read "

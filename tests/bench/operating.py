@@ -114,7 +114,7 @@ def watch_writer(rt: Runtime) -> None:
             PAUSES.write_busy = max(PAUSES.write_busy, time.thread_time() - cpu)
             PAUSES.write = max(PAUSES.write, time.perf_counter() - started)
 
-    committer.run = timed  # type: ignore[method-assign]
+    committer.run = timed  # type: ignore[method-assign]  # to time it
 
 
 @asynccontextmanager

@@ -138,9 +138,9 @@ def _seconds(option: str, value: Any) -> float:
 def _timeout(value: Any) -> float | None:
     if value is None or value == math.inf:
         return None
-    if value == 0:
+    if _seconds("timeout", value) <= 0:
         raise OptionError(f"step timeout must be more than 0 seconds, not {value!r}")
-    return _seconds("timeout", value)
+    return float(value)
 
 
 def texts(what: str, values: Mapping[str, str]) -> dict[str, str]:

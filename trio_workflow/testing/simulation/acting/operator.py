@@ -8,35 +8,17 @@ from contextlib import closing
 
 import trio
 
-from trio_workflow.errors import (
-    RunExistsError,
-    RunInTrashError,
-    RunNotFoundError,
-    RunStateError,
-    RuntimeClosedError,
-    StepNotFoundError,
-    StepStateError,
-    StoreUnavailableError,
-)
+from trio_workflow.errors import RuntimeClosedError, StoreUnavailableError
 from trio_workflow.runtime.runs import IfExists
 from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.store.sqlite.connections import LOCK_WAIT
 from trio_workflow.testing.simulation.actor import Actor
+from trio_workflow.testing.simulation.expected.refusals import REFUSALS
 from trio_workflow.testing.simulation.expected.runs import CANCELED, FAILED, PENDING, ExpectedRun
 from trio_workflow.testing.simulation.looks.reading import look_at_queues, look_at_run
 from trio_workflow.testing.simulation.looks.rest import look_at_freed
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import Fault, Feature
-
-REFUSALS = (
-    RunExistsError,
-    RunInTrashError,
-    RunNotFoundError,
-    RunStateError,
-    StepNotFoundError,
-    StepStateError,
-    StoreUnavailableError,
-)
 
 _HOLDS_UP = frozenset({Fault.SLOW, Fault.FREEZE, Fault.BLOCK, Fault.LATE_PUT})
 """With these whatever is under way may take any time."""
@@ -100,7 +82,7 @@ class Operator:
         except RuntimeClosedError:
             if not self._process.is_dead:
                 raise
-        except REFUSALS as refusal:
+        except (*REFUSALS, StoreUnavailableError) as refusal:
             self._stage.history.note(f"{self._process.name} was refused: {type(refusal).__name__}")
 
     def _has_left(self, action: str, leaves_at: float) -> None:

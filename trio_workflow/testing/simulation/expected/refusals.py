@@ -14,6 +14,16 @@ from trio_workflow.errors import (
 from trio_workflow.model.plan import RunSpec
 from trio_workflow.testing.simulation.expected.runs import FAILED, ExpectedRun
 
+REFUSALS = (
+    RunExistsError,
+    RunInTrashError,
+    RunNotFoundError,
+    RunStateError,
+    StepNotFoundError,
+    StepStateError,
+)
+"""With what a verb may be refused for what runs and steps are."""
+
 _ABOUT_A_RUN = ("cancel_run", "retry_run", "retry_step", "delete_run")
 
 
