@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import trio
+from file_kit import content
 from store_kit import PERMANENT, RETRYABLE, Bench, open_bench, run, step
 from trio.testing import MockClock
 
@@ -104,8 +105,7 @@ def write_log(path: Path) -> Log:
 
 def both(path: Path) -> tuple[bytes, bytes]:
     """The bytes of a database and of its log, none where there is no file."""
-    log = path.with_name(f"{path.name}-wal")
-    return path.read_bytes() if path.exists() else b"", log.read_bytes() if log.exists() else b""
+    return content(path), content(path.with_name(f"{path.name}-wal"))
 
 
 def leave(path: Path, database: bytes, log: bytes) -> Path:

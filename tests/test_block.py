@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import trio
+from file_kit import content
 from stories import config, define, opened, opened_quietly, working
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -300,7 +301,7 @@ async def test_a_block_that_cannot_open_leaves_nothing(tmp_path: Path, autojump_
         async with opened_quietly(tmp_path):
             raise AssertionError
     assert set(os.listdir("/proc/self/fd")) == before
-    assert (tmp_path / "engine.db").read_bytes() == b"not a database" * 100
+    assert content(tmp_path / "engine.db") == b"not a database" * 100
 
 
 async def test_runtimes_on_one_file_do_not_disturb_each_other(

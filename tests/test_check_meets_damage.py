@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from file_kit import content
 from log_kit import PAGE, leave, reopened, write_log
 from store_kit import open_bench
 from stories import config, define
@@ -25,7 +26,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     log = write_log(path)
     leave(path, log.database, log.log)
     reopened(path)
-    return path.read_bytes()
+    return content(path)
 
 
 def first_page(path: Path, table: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from file_kit import content
 from log_kit import PAGE, Log, both, leave, reopened, write_log
 from store_kit import Bench, open_bench, run
 from trio.testing import MockClock
@@ -28,7 +29,7 @@ def closed(written: Log, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The database of `written` after its log was copied back."""
     path = leave(tmp_path_factory.mktemp("closed") / "engine.db", written.database, written.log)
     reopened(path)
-    return path.read_bytes()
+    return content(path)
 
 
 def test_a_truncated_file_is_refused_and_left_as_it_is(closed: bytes, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from trio_workflow.artifacts import FileArtifactStore, reader, writer
-from trio_workflow.artifacts.folders import make_folder
 from trio_workflow.artifacts.layout import Layout
+from trio_workflow.durable_folders import make_folder
 from trio_workflow.errors import ArtifactNotFoundError, ConfigError, StoreError, WorkflowError
 from trio_workflow.model.artifact import ArtifactRef, Body
 

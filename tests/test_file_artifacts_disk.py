@@ -18,8 +18,8 @@ from artifact_kit import MIB, an_object, chunks, content, files, path_of
 from trio.testing import MockClock
 
 from trio_workflow.artifacts import ArtifactReader, FileArtifactStore, writer
-from trio_workflow.artifacts.folders import make_folder, sync_folder
 from trio_workflow.artifacts.layout import Layout
+from trio_workflow.durable_folders import make_folder, sync_folder
 from trio_workflow.errors import ArtifactNotFoundError, StoreUnavailableError
 
 # The fixtures

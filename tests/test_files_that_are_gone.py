@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from file_kit import content
 from store_kit import Bench
 from stories import config, define, opened, says
 from test_lost_files import cut_in_half, deleted, deleted_with_its_log, emptied, hang, replaced
@@ -60,7 +61,7 @@ CALLS: dict[str, Call] = {
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
     """Each file that is there: its mode and bytes. The index of a log is SQLite's to change."""
     there = folder.iterdir() if folder.exists() else ()
-    return {file.name: (file.stat().st_mode, file.read_bytes()) for file in there if file.suffix != ".db-shm"}
+    return {file.name: (file.stat().st_mode, content(file)) for file in there if file.suffix != ".db-shm"}
 
 
 async def lost_while_open(folder: Path, harm: Callable[[Path], None], call: Call, *, has_read: bool) -> None:
@@ -137,12 +138,12 @@ async def test_after_a_deletion_the_next_start_makes_a_new_store_once_the_old_lo
     log = tmp_path / "engine.db-wal"
     with pytest.raises(RuntimeCrashedError):
         await wait_until_lost(tmp_path, deleted, 1.0, [])
-    left = log.read_bytes()
+    left = content(log)
     for _ in range(2):
         with pytest.raises(StoreError, match=r"engine.db is gone, and its log .*engine.db-wal is there"):
             async with opened(tmp_path):
                 pass
-        assert log.read_bytes() == left
+        assert content(log) == left
         assert not (tmp_path / "engine.db").exists()
     log.unlink()
     async with opened(tmp_path) as rt:

@@ -16,7 +16,8 @@ LAYERS = [
     ("model",),
     ("clock",),
     ("offload",),
-    ("errors", "filenames", "points", "source"),
+    ("sqlite",),
+    ("durable_folders", "errors", "filenames", "points", "source"),
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from file_kit import content
 from store_kit import Bench, open_bench, run
 from trio.testing import wait_all_tasks_blocked
 
@@ -253,8 +254,8 @@ async def test_a_replaced_file_is_noticed_and_not_written(bench: Bench, tmp_path
     other = tmp_path / "other.db"
     async with open_bench(other):
         pass
-    content = other.read_bytes()
+    before = content(other)
     shutil.move(other, bench.path)
     with pytest.raises(StoreLostError, match="was replaced by another file"):
         await bench.create(run("s", "a"))
-    assert bench.path.read_bytes() == content
+    assert content(bench.path) == before

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from file_kit import content
 from log_kit import PAGE, both, leave
 from stories import config, define
 from trio.testing import MockClock
@@ -35,14 +36,14 @@ def deleted_with_its_log(path: Path) -> None:
 def replaced(path: Path) -> None:
     """By a backup of itself, say."""
     copy = path.with_name("backup.db")
-    copy.write_bytes(path.read_bytes())
+    copy.write_bytes(content(path))
     copy.replace(path)
 
 
 def replaced_with_its_log(path: Path) -> None:
     database, log = both(path)
     replaced(path)
-    leave(path, path.read_bytes(), log)
+    leave(path, content(path), log)
     assert both(path) == (database, log)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import projection_kit
 import pytest
 import trio
+from file_kit import content
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from projection_kit import amounts
@@ -150,10 +151,10 @@ async def test_closing_leaves_one_file_with_everything_in_it(
 
 async def test_a_foreign_file_is_refused_with_the_error_of_sqlite_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.db").write_text("not a database, but long enough to look like one" * 100)
-    before = (tmp_path / "notes.db").read_bytes()
+    before = content(tmp_path / "notes.db")
     with pytest.raises(sqlite3.DatabaseError):
         await SQLiteProjectionStore(tmp_path).projection("notes")
-    assert (tmp_path / "notes.db").read_bytes() == before
+    assert content(tmp_path / "notes.db") == before
 
 
 # --- statements ------------------------------------------------------------------------------------------

@@ -11,11 +11,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from file_kit import content
 from store_kit import Bench, jump, open_bench, run
 
 from trio_workflow.errors import ConfigError, StoreError, StoreLostError
 from trio_workflow.store import SQLiteStore
-from trio_workflow.store.sqlite.opening import APPLICATION_ID, MIGRATIONS, open_file, schema_version
+from trio_workflow.store.sqlite.migrations import MIGRATIONS, schema_version
+from trio_workflow.store.sqlite.opening import APPLICATION_ID, open_file
 
 
 def make(path: Path, *statements: str) -> None:
@@ -96,12 +98,12 @@ def test_a_file_that_is_not_fit_is_refused_and_left_as_it_is(
 ) -> None:
     path = tmp_path / "engine.db"
     spoil(path)
-    before = hashlib.sha256(path.read_bytes()).digest(), path.stat().st_mtime_ns, path.stat().st_mode
+    before = hashlib.sha256(content(path)).digest(), path.stat().st_mtime_ns, path.stat().st_mode
     for _ in range(2):
         with pytest.raises(StoreError, match=message) as caught:
             open_file(str(path), "FULL")
         assert str(path) in str(caught.value)
-    after = hashlib.sha256(path.read_bytes()).digest(), path.stat().st_mtime_ns, path.stat().st_mode
+    after = hashlib.sha256(content(path)).digest(), path.stat().st_mtime_ns, path.stat().st_mode
     assert after == before
     assert os.listdir(tmp_path) == ["engine.db"]
 
@@ -127,10 +129,10 @@ def test_a_newer_schema_that_is_only_in_the_log_is_refused_too(tmp_path: Path) -
     make(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as newer:
         newer.execute("PRAGMA user_version = 99")
-        before = path.read_bytes()
+        before = content(path)
         with pytest.raises(StoreError, match="has schema 99"):
             open_file(str(path), "FULL")
-        assert path.read_bytes() == before
+        assert content(path) == before
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,19 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from file_kit import content
 from store_kit import Bench, run
 from test_locked_store import locked
 
-from trio_workflow.clock import current_clock
+from trio_workflow.clock import WallClock
 from trio_workflow.errors import RuntimeClosedError, StoreError, StoreLostError
-from trio_workflow.store import SQLiteStore
-from trio_workflow.store.sqlite import check, file_header, opening, statements
+from trio_workflow.store.sqlite import check, statements
+from trio_workflow.store.sqlite import migrations as migrating
 from trio_workflow.store.sqlite.connections import Readers, connect_to_look
-from trio_workflow.store.sqlite.file_header import is_truncated
+from trio_workflow.store.sqlite.file_header import FileHeader
 from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
-from trio_workflow.store.sqlite.opening import MIGRATIONS, open_file, schema_version
+from trio_workflow.store.sqlite.migrations import MIGRATIONS, schema_version
+from trio_workflow.store.sqlite.opening import open_file
 from trio_workflow.store.sqlite.transaction import Tx
 from trio_workflow.store.sqlite.watch import Watch
 
@@ -117,7 +119,7 @@ async def test_a_checkpoint_that_meets_another_checkpoint_is_put_off(bench: Benc
 def test_a_log_that_is_not_there_asks_for_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "plain.db"
     with closing(sqlite3.connect(path)) as conn:
-        log = LogCheckpoint(str(path), conn)
+        log = LogCheckpoint(str(path), conn, WallClock())
         assert not log.is_due()
         log.close()
 
@@ -175,33 +177,33 @@ async def test_of_one_invariant_some_violations_are_shown_however_many_looks_it_
 # --- opening ---------------------------------------------------------------------------------------------
 
 
-async def test_a_file_that_is_cut_to_less_than_its_header_is_truncated(bench: Bench) -> None:
-    await bench.create(run("r", "a"))
+async def test_a_file_that_is_cut_to_less_than_its_header_is_no_database(bench: Bench) -> None:
     cut = bench.path.with_name("cut.db")
-    for size in (0, 10, 99):
-        cut.write_bytes(bench.path.read_bytes()[:size])
-        assert is_truncated(str(cut)), size
-    with pytest.raises(StoreError, match="is not a SQLite database"):
-        async with SQLiteStore(cut).open(current_clock()):
-            pass
+    for size in (10, 99):
+        cut.write_bytes(content(bench.path)[:size])
+        with pytest.raises(StoreError, match="is not a SQLite database"):
+            open_file(str(cut), "OFF")
 
 
 async def test_a_file_that_another_completes_while_it_is_looked_at_is_whole(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A checkpoint by another process: the pages that lacked are there, and the log begins anew."""
+    """A checkpoint by another process: the pages that lacked are there, and the log is gone."""
     await bench.create(run("r", "a"))
     bench.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    whole, cut = bench.path.read_bytes(), bench.path.with_name("cut.db")
+    whole, cut = content(bench.path), bench.path.with_name("cut.db")
     cut.write_bytes(whole[:-4096])
-    assert is_truncated(str(cut))
+    with pytest.raises(StoreError, match="is truncated"):
+        open_file(str(cut), "OFF")
+    read = FileHeader.read
 
-    def late(log: str) -> Iterator[int]:
+    def read_early(path: str) -> FileHeader:
+        header = read(path)
         cut.write_bytes(whole)
-        return iter(())
+        return header
 
-    monkeypatch.setattr(file_header, "_pages_in_log", late)
-    assert not is_truncated(str(cut))
+    monkeypatch.setattr(FileHeader, "read", read_early)
+    open_file(str(cut), "OFF").close()
 
 
 def test_two_who_bring_up_an_old_file_at_once_do_each_migration_once(
@@ -218,7 +220,7 @@ def test_two_who_bring_up_an_old_file_at_once_do_each_migration_once(
             open_file(path, "OFF", migrations).close()
         return version
 
-    monkeypatch.setattr(opening, "schema_version", another_is_first)
+    monkeypatch.setattr(migrating, "schema_version", another_is_first)
     with closing(open_file(path, "OFF", migrations)) as conn:
         assert schema_version(conn) == len(migrations)
     assert looks.count(len(MIGRATIONS)) >= 3  # both saw that it was old; one found it done under the lock

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+from trio_workflow.clock import WallClock
 from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
 from trio_workflow.store.sqlite.opening import open_file
 from trio_workflow.store.sqlite.statements import SQL
@@ -23,7 +24,7 @@ def drain_by_hand(folder: Path, steps: int, synchronous: str) -> float:
     """Steps per second."""
     path = str(folder / "raw.db")
     conn = open_file(path, synchronous)
-    log = LogCheckpoint(path, conn)
+    log = LogCheckpoint(path, conn, WallClock())
     try:
         _fill(conn, steps)
         started = time.perf_counter()

@@ -20,8 +20,8 @@ from typing import IO, Any
 
 import attrs
 
-from trio_workflow.artifacts.folders import make_folder, sync_folder
 from trio_workflow.artifacts.layout import Layout, Place, stem
+from trio_workflow.durable_folders import make_folder, sync_folder
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
 from trio_workflow.points import POINTS, Point
 

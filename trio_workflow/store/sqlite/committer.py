@@ -20,10 +20,10 @@ from trio_workflow.errors import RuntimeClosedError, StoreLostError, StoreUnavai
 from trio_workflow.model.changes import Changes
 from trio_workflow.points import POINTS, Point
 from trio_workflow.source import SOURCE
+from trio_workflow.sqlite.error_codes import is_busy
 from trio_workflow.store.sqlite.connections import LOCK_WAIT, connect_to_look
-from trio_workflow.store.sqlite.faults import is_busy
 from trio_workflow.store.sqlite.log_checkpoint import LogCheckpoint
-from trio_workflow.store.sqlite.opening import refuse_newer, schema_version
+from trio_workflow.store.sqlite.migrations import check_version, schema_version
 from trio_workflow.store.sqlite.transaction import Tx
 from trio_workflow.store.sqlite.watch import Watch
 
@@ -65,7 +65,7 @@ class Committer:
         self._path, self._conn, self._clock = path, conn, clock
         self.watch = Watch(path)
         self._look = connect_to_look(path)
-        self._log = LogCheckpoint(path, conn)
+        self._log = LogCheckpoint(path, conn, clock)
         self._committed: deque[Changes] = deque()
         self.rival_version = self._read_data_version()  # moves while others get the lock that we wait for
         self.is_severed = False
@@ -116,6 +116,11 @@ class Committer:
                 self.rival_version = self._read_data_version()
                 return False
             raise
+        try:
+            check_version(self._path, schema_version(self._conn))
+        except BaseException:
+            self._conn.execute("ROLLBACK")
+            raise
         return True
 
     def _begin_patiently(self) -> None:
@@ -149,10 +154,16 @@ class Committer:
         except BaseException:
             self._roll_back(tx)
             raise
+        self._check_after_commit()
         self._count(len(batch), tx)
         for entry, answer in zip(batch, answers, strict=True):
             entry.answers = answer
         POINTS.reach(Point.COMMITTED, batch, tx)
+
+    def _check_after_commit(self) -> None:
+        """Raise StoreLostError if the commit went into files that have no name any more."""
+        with suppress(StoreUnavailableError):  # this is no proof, and the commit stands
+            self.watch.look()
 
     def _commit(self, tx: Tx) -> None:
         POINTS.reach(Point.COMMIT, tx)
@@ -180,6 +191,7 @@ class Committer:
             if tx is not None:
                 self._roll_back(tx)
             return outcome.Error(self._explained(error) if isinstance(error, sqlite3.Error) else error)
+        self._check_after_commit()
         self._count(1, tx)
         POINTS.reach(Point.COMMITTED, (), tx)
         return answer
@@ -197,7 +209,7 @@ class Committer:
 
     def data_version(self, tx: Tx) -> int:
         """A verb: a number that has changed if another connection has committed."""
-        refuse_newer(self._path, schema_version(tx.conn))
+        check_version(self._path, schema_version(tx.conn))
         return self._read_data_version()
 
     def _read_data_version(self) -> int:
@@ -225,7 +237,7 @@ class Committer:
 
         What lies under the names of the file and its log may be somebody else's by now.
         """
-        with suppress(StoreLostError):
+        with suppress(StoreLostError, StoreUnavailableError):
             self.watch.look()
         if self.watch.error is None:
             self._look.close()

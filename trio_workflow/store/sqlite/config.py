@@ -29,17 +29,24 @@ def _check_synchronous(instance: object, attribute: "attrs.Attribute[str]", valu
         raise ConfigError(f'SQLiteStore.synchronous must be "FULL", "NORMAL" or "OFF", not {value!r}')
 
 
+def _check_create(instance: object, attribute: "attrs.Attribute[bool]", value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(f"SQLiteStore.create must be True or False, not {value!r}")
+
+
 @attrs.frozen
 class SQLiteStore:
     """A store in one SQLite file; its folder is created.
 
     synchronous: "FULL": a committed step survives power loss; "NORMAL": it survives a crash of the process,
     and the last few may be lost with the power; "OFF": for tests.
+    create: whether a missing file is made. With False nothing is made, and opening raises StoreError.
     Raises ConfigError for a path that is empty or in memory.
     """
 
     path: str = attrs.field(converter=_check_path)
     synchronous: str = attrs.field(default="FULL", kw_only=True, validator=_check_synchronous)
+    create: bool = attrs.field(default=True, kw_only=True, validator=_check_create)
 
     def open(self, clock: Clock) -> AbstractAsyncContextManager[Store]:
         """Open, and create if it is not there. Raises StoreError for a file that is not fit."""
@@ -47,7 +54,7 @@ class SQLiteStore:
 
     @asynccontextmanager
     async def _open(self, clock: Clock) -> AsyncGenerator[Store]:
-        store = await open_store(self.path, self.synchronous, clock)
+        store = await open_store(self.path, self.synchronous, clock, create=self.create)
         try:
             yield store
         finally:

@@ -2,19 +2,22 @@
 
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import trio
 
 from trio_workflow.errors import RuntimeClosedError
 from trio_workflow.offload import Offload
+from trio_workflow.sqlite.connect import connect as open_connection
 from trio_workflow.store.sqlite.watch import Watch
 
 T = TypeVar("T")
 
 LOCK_WAIT = 0.2
 """Seconds one attempt to take the write lock waits, in the thread, before the event loop is asked again."""
+
+LOG_LIMIT = 16 * 1024**2
+"""Bytes of write-ahead log that are kept when it begins anew."""
 
 READERS = 3
 
@@ -24,14 +27,7 @@ def connect(path: str, *, synchronous: str) -> sqlite3.Connection:
 
     It never makes a file: one that is gone raises sqlite3.OperationalError.
     """
-    conn = sqlite3.connect(
-        _uri(path, "rw"),
-        uri=True,
-        timeout=LOCK_WAIT,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,
-    )
+    conn = open_connection(path, timeout=LOCK_WAIT)
     try:
         conn.row_factory = sqlite3.Row
         conn.execute("PRAGMA foreign_keys = ON")
@@ -42,6 +38,8 @@ def connect(path: str, *, synchronous: str) -> sqlite3.Connection:
         # SQLite before 3.51.3 may corrupt a WAL database when one connection's checkpoint meets another's
         # commit (sqlite.org/wal.html, "WAL-reset bug"), so that none of ours checkpoints by itself.
         conn.execute("PRAGMA wal_autocheckpoint = 0")
+        # A log that begins anew is cut to this: a slow reader may have kept it from doing so for long.
+        conn.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT}")
     except BaseException:
         conn.close()
         raise
@@ -54,18 +52,13 @@ def connect_to_look(path: str) -> sqlite3.Connection:
     The last connection to be closed copies the log back into the database and removes it. While this one
     is open no other does so, and it cannot: a damaged database is then left as it was found.
     """
-    conn = sqlite3.connect(_uri(path, "ro"), uri=True, check_same_thread=False)
+    conn = open_connection(path, mode="ro")
     try:
         conn.execute("PRAGMA schema_version").fetchone()  # from its first read on it holds a lock on the file
     except BaseException:
         conn.close()
         raise
     return conn
-
-
-def _uri(path: str, mode: str) -> str:
-    """The absolute path, its bytes encoded, whatever they are."""
-    return f"{Path(path).as_uri()}?mode={mode}"
 
 
 class Readers:

@@ -1,10 +1,11 @@
 """The database file: made whole or not at all, checked before it is touched, brought up to date.
 
 Rule 1: a file that is not ours, newer than we know, truncated, empty or read-only is refused and left as it
-is: its header is read as bytes before SQLite opens it. So is the log of a file that is gone.
+is. So is the log of a file that is gone.
 Rule 2: a new file is built beside under a temporary name, complete and fsynced, then linked into place, so
 that two starters and a kill at birth leave nothing half-made.
-Rule 3: a migration is one transaction.
+Rule 3: the path is resolved before "-wal" is put behind it: SQLite keeps the log beside the file, not beside
+a link to it.
 """
 
 import os
@@ -13,32 +14,42 @@ import sqlite3
 import stat
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from trio_workflow.errors import StoreError, StoreLostError
+from trio_workflow.durable_folders import ensure_folder, sync_folder
+from trio_workflow.errors import StoreError
+from trio_workflow.sqlite.wal_frames import lacks_pages
 from trio_workflow.store.sqlite.connections import connect, connect_to_look
 from trio_workflow.store.sqlite.faults import explain
-from trio_workflow.store.sqlite.file_header import FileHeader, is_truncated
-from trio_workflow.store.sqlite.statements import SCHEMA
+from trio_workflow.store.sqlite.file_header import FileHeader
+from trio_workflow.store.sqlite.migrations import MIGRATIONS, check_version, migrate
 
 APPLICATION_ID = 0x54574F46  # "TWOF"; `file` and others show it
-MIGRATIONS: tuple[str, ...] = (SCHEMA,)
-"""MIGRATIONS[n] leads from schema version n to n + 1; a new file runs them all."""
 
 
-def open_file(path: str, synchronous: str, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connection:
-    """The writer connection of a database that is ours and up to date. Raises StoreError."""
+def open_file(
+    path: str, synchronous: str, migrations: Sequence[str] = MIGRATIONS, *, create: bool = True
+) -> sqlite3.Connection:
+    """The writer connection of a database that is ours and up to date. path: as `resolve` returns it.
+
+    Raises StoreError.
+    """
+    path = resolve(path)
     try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         has_log = _has_log(path)  # asked first: who makes the file has a log of it only afterwards
         if not os.path.lexists(path):
+            if not create:
+                raise StoreError(f"workflow store {path} does not exist")
+            ensure_folder(Path(path).parent)
             _refuse_to_build(path, has_log=has_log)
             _build(path, migrations)
         _refuse_unfit(path, len(migrations))
+        sync_folder(Path(path).parent)  # another process may have linked the file and not synced its name yet
         with left_alone(path):
             conn = connect(path, synchronous=synchronous)
             try:
                 _keep_log(conn)
-                _migrate(conn, path, migrations)
+                migrate(conn, path, migrations)
             except BaseException:
                 conn.close()
                 raise
@@ -47,6 +58,17 @@ def open_file(path: str, synchronous: str, migrations: Sequence[str] = MIGRATION
     except OSError as error:
         raise StoreError(f"workflow store {path} cannot be opened: {error}") from error
     return conn
+
+
+def resolve(path: str) -> str:
+    """The path without links, so that "-wal" fits behind it. Raises StoreError for a link to nowhere."""
+    for link in (Path(path), *Path(path).parents):
+        if link.is_symlink() and not link.exists():
+            raise StoreError(
+                f"workflow store {path} cannot be opened: {link} is a link to {os.readlink(link)}, and that "
+                "is not there"
+            )
+    return os.path.realpath(path)
 
 
 @contextmanager
@@ -95,7 +117,7 @@ def _build(path: str, migrations: Sequence[str]) -> None:
         # Another starter may have been first. Its file is as good as ours.
         with suppress(FileExistsError):
             os.link(draft, path)
-        _fsync(folder or ".")
+        sync_folder(Path(folder))
     finally:
         os.unlink(draft)
 
@@ -106,14 +128,15 @@ def _fill(draft: str, migrations: Sequence[str]) -> None:
         conn.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has an effect only before anything is stored
         conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         conn.execute("PRAGMA journal_mode = WAL")
-        _migrate(conn, draft, migrations)
+        migrate(conn, draft, migrations)
     finally:
         conn.close()  # the last connection: the log is copied back and removed
-    _fsync(draft)
+    _sync_draft(draft)
 
 
-def _fsync(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY)
+def _sync_draft(draft: str) -> None:
+    """Nobody else knows the draft, so that closing a descriptor of it drops no lock."""
+    handle = os.open(draft, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -126,6 +149,7 @@ def _refuse_unfit(path: str, newest: int) -> None:
         raise StoreError(f"workflow store {path} is not a file")
     if not status.st_mode & 0o222 or not os.access(path, os.W_OK):
         raise StoreError(f"workflow store {path} is read-only: the runtime must be able to write it")
+    _refuse_read_only_folder(path)
     if status.st_size == 0:
         raise StoreError(
             f"workflow store {path} is an empty file: remove it, and the runtime will make a new store"
@@ -135,53 +159,28 @@ def _refuse_unfit(path: str, newest: int) -> None:
         raise StoreError(f"workflow store {path} is not a SQLite database")
     if header.application_id != APPLICATION_ID:
         raise StoreError(f"workflow store {path} is a SQLite database of another program")
-    refuse_newer(path, header.version, newest)
-    if is_truncated(path):
+    check_version(path, header.version, newest)
+    if header.is_short and _is_truncated(path):
         raise StoreError(
-            f"workflow store {path} is truncated: it has {os.stat(path).st_size} bytes of {header.size}; "
-            "restore a backup"
+            f"workflow store {path} is truncated: it has {os.stat(path).st_size} bytes, and pages that it "
+            "should have are not in its log either; restore a backup"
         )
 
 
-def refuse_newer(path: str, version: int, newest: int = len(MIGRATIONS)) -> None:
-    """Raise StoreLostError: whoever migrated the file may store what this program would misread."""
-    if version > newest:
-        raise StoreLostError(
-            f"workflow store {path} has schema {version}, and this trio_workflow knows {newest}: "
-            "upgrade trio_workflow"
+def _refuse_read_only_folder(path: str) -> None:
+    folder = os.path.dirname(path)
+    if not os.stat(folder).st_mode & 0o222 or not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(
+            f"workflow store {path} cannot be written: its folder {folder} is read-only, and SQLite keeps "
+            "the log of the database there"
         )
 
 
-def schema_version(conn: sqlite3.Connection) -> int:
-    version: int = conn.execute("PRAGMA user_version").fetchone()[0]
-    return version
-
-
-def _migrate(conn: sqlite3.Connection, path: str, migrations: Sequence[str]) -> None:
-    """Run the migrations that are missing, each in one transaction that first looks whether it still is."""
-    conn.execute("PRAGMA busy_timeout = 30000")
-    while (version := schema_version(conn)) < len(migrations):
-        conn.execute("BEGIN IMMEDIATE")
-        try:
-            if schema_version(conn) == version:
-                for statement in _split(migrations[version]):
-                    conn.execute(statement)
-                conn.execute(f"PRAGMA user_version = {version + 1}")
-            conn.execute("COMMIT")
-        finally:
-            if conn.in_transaction:
-                conn.execute("ROLLBACK")
-    conn.execute("PRAGMA busy_timeout = 200")
-    refuse_newer(path, schema_version(conn), len(migrations))
-
-
-def _split(script: str) -> list[str]:
-    """The statements of a script. executescript would commit the transaction they must share."""
-    statements: list[str] = []
-    text = ""
-    for line in script.splitlines(keepends=True):
-        text += line
-        if sqlite3.complete_statement(text):
-            statements.append(text)
-            text = ""
-    return statements
+def _is_truncated(path: str) -> bool:
+    """Whether a file that is too short lacks pages that are not in its log. Others may be writing it."""
+    while _has_log(path):
+        if not lacks_pages(path):
+            return False
+        if _has_log(path):  # else it was copied into the file and removed meanwhile
+            return True
+    return FileHeader.read(path).is_short

@@ -18,7 +18,7 @@ from trio_workflow.source import SOURCE
 from trio_workflow.store.protocol import Created, Exchanged, StoreStatistics
 from trio_workflow.store.sqlite.committer import Committer, Verb
 from trio_workflow.store.sqlite.connections import Readers
-from trio_workflow.store.sqlite.opening import left_alone, open_file
+from trio_workflow.store.sqlite.opening import left_alone, open_file, resolve
 from trio_workflow.store.sqlite.reads import SQLiteReads
 from trio_workflow.store.sqlite.statements import SQL
 from trio_workflow.store.sqlite.verbs.cancel import cancel_run
@@ -126,19 +126,20 @@ def _value_or_error(answer: outcome.Outcome[Any]) -> Any:
     return answer.error if isinstance(answer, outcome.Error) else answer.unwrap()
 
 
-async def open_store(path: str, synchronous: str, clock: Clock) -> OpenSQLiteStore:
+async def open_store(path: str, synchronous: str, clock: Clock, *, create: bool = True) -> OpenSQLiteStore:
     """Open the file, in a thread. Raises StoreError."""
 
-    def open_committer() -> Committer:
-        conn = open_file(path, synchronous)
-        with left_alone(path):
+    def open_committer() -> tuple[str, Committer]:
+        file = resolve(path)
+        conn = open_file(file, synchronous, create=create)
+        with left_alone(file):
             try:
                 latest = conn.execute(SQL["latest_time"]).fetchone()[0]
                 clock.not_before(latest or 0)
-                return Committer(path, conn, clock)
+                return file, Committer(file, conn, clock)
             except BaseException:
                 conn.close()
                 raise
 
-    committer = await Offload(trio.CapacityLimiter(1)).run(open_committer)
-    return OpenSQLiteStore(path, committer, Readers(path, committer.watch))
+    file, committer = await Offload(trio.CapacityLimiter(1)).run(open_committer)
+    return OpenSQLiteStore(file, committer, Readers(file, committer.watch))

@@ -1,0 +1,113 @@
+"""Connections to SQLite files, and why nothing else opens those files.
+
+Rule 1: POSIX locks belong to the process and the inode. Closing any descriptor of a database file or of its
+-shm drops the locks that SQLite holds on it in this process, and the next process that closes the database
+deletes the -wal under us (sqlite.org/howtocorrupt.html, 2.2). So no code of ours opens these files by itself.
+Connections of SQLite's default VFS may be closed at any time: SQLite keeps their descriptors until the last
+lock is gone.
+Rule 2: a forked child inherits SQLite's table of locks, and none of the locks. It would believe to hold locks
+that it does not hold. So it opens no file that was open at the fork, also after its parent has closed it.
+Rule 3: a forked child never closes a connection of its parent, not even when it exits. Closing takes locks by
+that same table, and the last connection to close removes the -wal: by then it may be another process's.
+"""
+
+import itertools
+import os
+import sqlite3
+import weakref
+from pathlib import Path
+
+import attrs
+
+from trio_workflow.errors import StoreError
+from trio_workflow.sqlite.file_identity import FileIdentity
+
+
+@attrs.frozen
+class _OpenFile:
+    """A connection's file. process: the process that opened it; a forked child inherits the entry."""
+
+    file: FileIdentity
+    process: int
+    connection: "weakref.ref[DatabaseConnection]"
+
+
+# By a number that is never used again. No lock guards it, since a fork could copy a lock that is held: each
+# use of it is one operation that the interpreter does not divide.
+_open_files: dict[int, _OpenFile] = {}
+_numbers = itertools.count()
+
+
+class DatabaseConnection(sqlite3.Connection):
+    """A connection that is listed as open until it is closed."""
+
+    _number: int | None = None
+
+    def list_as_open(self, path: str) -> None:
+        self._number = next(_numbers)
+        _open_files[self._number] = _OpenFile(FileIdentity.of(path), os.getpid(), weakref.ref(self))
+
+    def close(self) -> None:
+        """Close it. In a forked child nothing happens (rule 3)."""
+        if self._number is None:
+            super().close()
+        elif (entry := _open_files.get(self._number)) is None or entry.process == os.getpid():
+            super().close()
+            _open_files.pop(self._number, None)
+
+
+def _keep_inherited_connections() -> None:
+    """In a forked child: no connection of the parent is ever deallocated, since that would close it."""
+    import ctypes
+
+    for entry in list(_open_files.values()):
+        connection = entry.connection()
+        if connection is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+os.register_at_fork(after_in_child=_keep_inherited_connections)
+
+
+def connect(path: str, *, mode: str = "rw", timeout: float = 0.0) -> DatabaseConnection:
+    """A connection in autocommit, for one thread at a time. Close it: a dropped connection keeps its lock.
+
+    mode: of SQLite's URIs; "rw" never makes a file: sqlite3.OperationalError where there is none. Raises
+    StoreError for a file that was open when this process was forked.
+    """
+    check_not_inherited(path)
+    conn = sqlite3.connect(
+        f"{Path(path).as_uri()}?mode={mode}",
+        uri=True,
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+        factory=DatabaseConnection,
+    )
+    try:
+        conn.list_as_open(path)
+        check_not_inherited(path)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def connect_immutable(path: str) -> DatabaseConnection:
+    """A connection that takes no lock, reads no log and makes no file: for facts about a file before its use.
+
+    With writable_schema SQLite reads a file that has fewer pages than its first page says. Such a file is
+    sound when its log has the other pages, so what this connection says condemns nothing by itself.
+    """
+    return connect(path, mode="ro&immutable=1")
+
+
+def check_not_inherited(path: str) -> None:
+    """Raise StoreError for a database that was open in the parent of this process when it was forked."""
+    file, process = FileIdentity.or_none(path), os.getpid()
+    if any(entry.process != process and entry.file == file for entry in list(_open_files.values())):
+        raise StoreError(
+            f"{path} was open when this process was forked, and SQLite's locks on it do not hold here: start "
+            "child processes with the start method spawn, or before the store or projection is opened"
+        )
