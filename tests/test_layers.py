@@ -15,8 +15,9 @@ LAYERS = [
     ("rules",),
     ("model",),
     ("clock",),
-    ("offload",),
     ("sqlite",),
+    ("offload",),
+    ("exhaustion", "single_run"),
     ("durable_folders", "errors", "filenames", "points", "source"),
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}

@@ -1,16 +1,19 @@
 """SQLiteProjectionStore: transactions, turns, and what goes wrong in them; time and the WAL."""
 
+import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import projection_kit
 import pytest
 import trio
+from file_kit import content
 from projection_kit import amounts
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trio_workflow.errors import WorkflowError
+from trio_workflow.errors import StoreLostError, WorkflowError
 from trio_workflow.projections import Projection, SQLiteProjectionStore
 from trio_workflow.projections.database import WAL_LIMIT, Database
 
@@ -221,11 +224,67 @@ async def test_no_connection_checkpoints_by_itself(sales: Projection) -> None:
     assert await sales.query("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
 
 
-def test_a_wal_that_somebody_removed_costs_nobody_his_answer(tmp_path: Path) -> None:
-    one = Database(tmp_path / "one.db")
+def removed_log(path: Path) -> None:
+    path.with_name(f"{path.name}-wal").unlink()
+
+
+def removed_index(path: Path) -> None:
+    path.with_name(f"{path.name}-shm").unlink()
+
+
+def replaced_log(path: Path) -> None:
+    removed_log(path)
+    path.with_name(f"{path.name}-wal").touch()
+
+
+def replaced(path: Path) -> None:
+    copy = path.with_name("copy.db")
+    copy.write_bytes(content(path))
+    copy.replace(path)
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (Path.unlink, "was deleted while it was in use"),
+        (replaced, "was replaced by another file"),
+        (removed_log, r"lost its write-ahead log \(.*one.db-wal was removed\)"),
+        (removed_index, r"lost its write-ahead log \(.*one.db-shm was removed\)"),
+        (replaced_log, r"lost its write-ahead log \(.*one.db-wal was replaced by another file\)"),
+    ],
+)
+def test_a_projection_that_lost_its_files_writes_nothing_until_it_is_opened_again(
+    tmp_path: Path, harm: Callable[[Path], None], message: str
+) -> None:
+    path = tmp_path / "one.db"
+    one = Database(path)
     one.open().execute("CREATE TABLE t (x)")
-    (tmp_path / "one.db-wal").unlink()
-    assert one.alone(lambda conn: conn.execute("SELECT count(*) FROM t").fetchone()) == (0,)
+    harm(path)
+    names = set(os.listdir(tmp_path))
+    for use in (one.begin, lambda: one.alone(lambda conn: conn.execute("INSERT INTO t VALUES (1)"))):
+        with pytest.raises(StoreLostError, match=message):
+            use()
+    one.close()
+    assert set(os.listdir(tmp_path)) == names  # to close it removes nothing that another may have there
+    if "write-ahead log" in message:
+        with pytest.raises(StoreLostError, match=message):
+            one.open()
+    else:
+        one.open()
+        one.close()
+
+
+def test_a_commit_into_files_that_lost_their_names_meanwhile_is_not_reported_as_done(tmp_path: Path) -> None:
+    path = tmp_path / "one.db"
+    one = Database(path)
+    one.open().execute("CREATE TABLE t (x)")
+
+    def insert(conn: sqlite3.Connection) -> None:
+        conn.execute("INSERT INTO t VALUES (1)")
+        removed_log(path)
+
+    with pytest.raises(StoreLostError, match="lost its write-ahead log"):
+        one.alone(insert)
     one.close()
 
 

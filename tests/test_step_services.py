@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import trio
 from stories import define, ended, error_of, opened, outcomes, working
@@ -88,18 +88,42 @@ async def test_an_artifact_of_bytes_or_a_file_is_put_when_there_is_room(
         assert OUTAGE <= trio.current_time() < OUTAGE + 1
 
 
-async def test_a_body_that_can_be_read_only_once_is_offered_once(
+class FullAtFirst(FileArtifactStore):
+    """An artifact store that reads a body and cannot keep it before OUTAGE."""
+
+    async def put(self, obj: ArtifactObject, /) -> ArtifactRef:
+        if trio.current_time() < OUTAGE:
+            async for _ in cast("AsyncIterator[bytes]", obj.body):
+                raise StoreUnavailableError("out of reach")
+        return await super().put(obj)
+
+
+async def once() -> AsyncIterator[bytes]:
+    yield b"once"
+
+
+@executor("work")
+async def work_once(step: StepContext) -> int:
+    return (await step.store_artifact("stream", "a/b", once())).size
+
+
+async def test_a_body_that_can_be_read_only_once_is_put_when_there_is_room(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        yield b"once"
-
-    @executor("work")
-    async def work(step: StepContext) -> None:
-        await step.store_artifact("stream", "a/b", pieces())
-
     async with opened(tmp_path, artifact_store=DownAtFirst(tmp_path / "artifacts")) as rt:
-        define(rt, work)
+        define(rt, work_once)
+        run = await rt.start_run("p")
+        async with working(rt):
+            await run.wait()
+        assert (await ended(rt, run.id)).value() == 4
+        assert trio.current_time() >= OUTAGE
+
+
+async def test_a_body_of_which_a_piece_was_read_is_not_offered_again(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(tmp_path, artifact_store=FullAtFirst(tmp_path / "artifacts")) as rt:
+        define(rt, work_once)
         run = await rt.start_run("p")
         async with working(rt):
             await run.wait()

@@ -7,12 +7,14 @@ Rule: a call either never starts (the caller was cancelled before) or is waited 
 answer is delivered. A caller may rely on that to know what there is to clean up.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
 import trio
 
+from trio_workflow.errors import StoreUnavailableError
 from trio_workflow.points import POINTS, Point
 
 T = TypeVar("T")
@@ -30,6 +32,10 @@ def runs_in_virtual_time() -> bool:
     return isinstance(clock, MockClock)
 
 
+class NoThreadError(StoreUnavailableError):
+    """No thread could be started, and nothing was done."""
+
+
 class Offload:
     """Runs blocking functions: in a worker thread, or inline under a MockClock.
 
@@ -39,6 +45,7 @@ class Offload:
 
     def __init__(self, limiter: trio.CapacityLimiter | None = None) -> None:
         self._limiter = limiter
+        self._pid = os.getpid()
 
     def __repr__(self) -> str:
         return f"Offload(limiter={self._limiter!r})"
@@ -46,12 +53,45 @@ class Offload:
     # An interrupt would stop an inline call halfway, as no thread ever is; it is delivered after the call.
     @trio.lowlevel.enable_ki_protection
     async def run(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Answer ``fn(*args)``, or raise what it raises. A checkpoint. Cancelled: fn was not called."""
+        """Answer ``fn(*args)``, or raise what it raises. A checkpoint. Cancelled: fn was not called.
+
+        Raises NoThreadError if no thread could be started: fn was not called either.
+        """
         if not runs_in_virtual_time():
-            return await trio.to_thread.run_sync(fn, *args, limiter=self._limiter)
+            return await _run_in_thread(fn, args, self._limiter)
         await trio.lowlevel.checkpoint_if_cancelled()
         await POINTS.wait(Point.CALL, fn)
         answer = fn(*args)
         await POINTS.wait(Point.ANSWER, fn)
         await trio.lowlevel.cancel_shielded_checkpoint()
         return answer
+
+    async def run_cleanup(self, fn: Callable[[], None]) -> None:
+        """Call fn whatever happens: shielded, and on the event loop if no thread can be started.
+
+        Also in a forked child, whose event loop may hear of no thread: it shares its parent's sockets.
+        """
+        if os.getpid() != self._pid:
+            fn()
+            return
+        with trio.CancelScope(shield=True):
+            try:
+                await self.run(fn)
+            except NoThreadError:
+                fn()
+
+
+async def _run_in_thread(fn: Callable[[*Ts], T], args: tuple[*Ts], limiter: trio.CapacityLimiter | None) -> T:
+    has_begun = False
+
+    def call() -> T:
+        nonlocal has_begun
+        has_begun = True
+        return fn(*args)
+
+    try:
+        return await trio.to_thread.run_sync(call, limiter=limiter)
+    except RuntimeError as error:
+        if has_begun:
+            raise
+        raise NoThreadError(f"no thread could be started for a call to the store: {error}") from error

@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from inspect import isasyncgen
 from typing import Any, BinaryIO
 
+from trio_workflow.errors import StoreUnavailableError
+from trio_workflow.exhaustion import exhausted
 from trio_workflow.model.artifact import Body
 from trio_workflow.offload import Offload
 
@@ -57,13 +59,19 @@ async def _copy_file(path: os.PathLike[str], sink: Sink, offload: Offload) -> No
 
 
 def _open_source(path: os.PathLike[str]) -> BinaryIO:
-    return open(path, "rb", buffering=0)
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        reason = exhausted(error)
+        if reason is None:
+            raise
+        raise StoreUnavailableError(f"the artifact body {path} cannot be opened now: {reason}") from error
 
 
 async def _copy_chunks(body: AsyncIterable[bytes], sink: Sink) -> None:
     """Gather small chunks to pieces: a piece costs a hop to a thread, however small it is."""
     waiting = bytearray()
-    async with _closed_after(body):
+    async with closed_after(body):
         async for chunk in body:
             data = _bytes_of(chunk)
             if len(waiting) + len(data) > PIECE:
@@ -76,7 +84,7 @@ async def _copy_chunks(body: AsyncIterable[bytes], sink: Sink) -> None:
     await _copy_buffer(waiting, sink)
 
 
-def _closed_after(body: Any) -> AbstractAsyncContextManager[object]:
+def closed_after(body: Any) -> AbstractAsyncContextManager[object]:
     """A generator that is left halfway must not wait for the garbage collector with its clean-up."""
     if isasyncgen(body):
         return aclosing(body)

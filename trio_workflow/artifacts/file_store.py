@@ -1,6 +1,5 @@
 """FileArtifactStore: artifacts as files in a folder. See layout.py for the files, writer.py for the rules."""
 
-import errno
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,16 +12,18 @@ from trio_workflow.artifacts.bodies import check_body, copy_body
 from trio_workflow.artifacts.layout import Layout, Place, check_life, stem_of
 from trio_workflow.artifacts.reader import FileReader, open_reader, read_latest
 from trio_workflow.artifacts.writer import PartFile, remove_leftovers
+from trio_workflow.durable_folders import ensure_folder
 from trio_workflow.errors import ConfigError, StoreError, StoreUnavailableError
+from trio_workflow.exhaustion import exhausted
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
 from trio_workflow.offload import Offload
 from trio_workflow.points import POINTS, Point
+from trio_workflow.single_run import SingleRun
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _THREADS = 8
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FileArtifactStore:
@@ -37,6 +38,7 @@ class FileArtifactStore:
             raise ConfigError("artifact store root is required")
         self._layout = Layout(Path(os.path.abspath(root)))
         self._offload = Offload(trio.CapacityLimiter(_THREADS))
+        self._run = SingleRun(self)
         self._swept = False
 
     def __repr__(self) -> str:
@@ -46,22 +48,23 @@ class FileArtifactStore:
         """Keep the body, whole or not at all, and answer what names it. It survives power loss from then on.
 
         Raises TypeError for a body, or a chunk of one, that is not bytes (text included), and what reading
-        the body raises, FileNotFoundError among it; StoreUnavailableError when the disk is full; OptionError
-        for a life that cannot be part of a file name. It leaves nothing behind then, nor cancelled.
+        the body raises, FileNotFoundError among it; StoreUnavailableError when the disk is full or no file
+        descriptor is free; OptionError for a life that cannot be part of a file name. It leaves nothing
+        behind then, nor cancelled.
         """
+        self._run.check()
         check_body(obj.body)
         check_life(obj.life)
-        part = await self._while_there_is_room(self._begin)
+        part = await self._call(self._begin)
 
         async def write(piece: bytes) -> None:
-            await self._while_there_is_room(part.write, piece)
+            await self._call(part.write, piece)
 
         try:
             await copy_body(obj.body, write, self._offload)
-            return await self._while_there_is_room(part.commit, obj)
+            return await self._call(part.commit, obj)
         except BaseException:
-            with trio.CancelScope(shield=True):
-                await self._offload.run(part.discard)
+            await self._offload.run_cleanup(part.discard)
             raise
 
     @asynccontextmanager
@@ -71,7 +74,8 @@ class FileArtifactStore:
         Raises ArtifactNotFoundError when they are not there, StoreError when their size is wrong. Their
         SHA-256 is checked by reading to the end. Bytes that are deleted meanwhile can be read on.
         """
-        reader = await self._offload.run(open_reader, self._layout, ref_or_id, self._offload)
+        self._run.check()
+        reader = await self._call(open_reader, self._layout, ref_or_id, self._offload)
         try:
             yield reader
         finally:
@@ -83,23 +87,26 @@ class FileArtifactStore:
         When the ref's bytes were the last put, the id names nothing afterwards, not the put before; nor
         perhaps when another put of the id is under way at that moment. Refs are exact all the same.
         """
-        await self._offload.run(remove, self._layout, ref_or_id)
+        self._run.check()
+        await self._call(remove, self._layout, ref_or_id)
 
-    async def _while_there_is_room(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Do it in a thread, on our disk: the body's own may be another one."""
+    async def _call(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Call it in a thread. It works on our disk: the body's own may be another disk."""
         try:
             return await self._offload.run(fn, *args)
         except OSError as error:
-            if error.errno not in _FULL:
+            reason = exhausted(error)
+            if reason is None:
                 raise
             raise StoreUnavailableError(
-                f"artifact store {self._layout.root} cannot grow: the disk is full ({error})"
+                f"artifact store {self._layout.root} cannot be used now: {reason} ({error})"
             ) from error
 
     def _begin(self) -> PartFile:
         if not self._swept:
-            self._swept = True
+            ensure_folder(self._layout.root)
             remove_leftovers(self._layout)
+            self._swept = True
         return PartFile(self._layout)
 
 

@@ -21,7 +21,8 @@ from typing import IO, Any
 import attrs
 
 from trio_workflow.artifacts.layout import Layout, Place, stem
-from trio_workflow.durable_folders import make_folder, sync_folder
+from trio_workflow.durable_folders import make_folder as make_durable_folder
+from trio_workflow.durable_folders import sync_folder
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
 from trio_workflow.points import POINTS, Point
 
@@ -32,7 +33,7 @@ class PartFile:
     """A file in tmp/ that takes the bytes of one artifact, and hashes them."""
 
     def __init__(self, layout: Layout) -> None:
-        layout.tmp.mkdir(parents=True, exist_ok=True)
+        make_durable_folder(layout.tmp)
         self._layout = layout
         self._path = layout.tmp / f"{uuid.uuid4().hex}.part"
         self._sidecar = self._path.with_suffix(".sidecar")
@@ -104,6 +105,12 @@ def remove_leftovers(layout: Layout) -> None:
             with suppress(OSError):
                 if entry.stat().st_mtime < oldest:
                     os.unlink(entry.path)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, which may be gone again on return. The caller syncs them later."""
+    with suppress(FileExistsError):
+        folder.mkdir(parents=True)
 
 
 def _also_name(source: Path, name: Path) -> None:

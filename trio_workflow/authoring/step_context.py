@@ -222,9 +222,9 @@ class StepContext:
         """Put bytes, a file, or an async iterable of bytes into the artifact store, and record the reference.
 
         The bytes are there when this returns; the reference is stored with the step's success. A store that
-        is full is waited for as long as the lease holds; but an iterable can be read only once, and raises
-        StoreUnavailableError then. Raises ConfigError without an artifact store, TypeError for a str,
-        ValueError as `artifact` does.
+        is full, or has no file descriptor free, is waited for as long as the lease holds. An iterable can be
+        read only once: it raises StoreUnavailableError when that happens after its first piece. Raises
+        ConfigError without an artifact store, TypeError for a str, ValueError as `artifact` does.
         """
         self._check_open()
         if isinstance(body, str):

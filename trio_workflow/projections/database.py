@@ -5,16 +5,23 @@ No call waits for a lock that another connection holds: it raises "database is l
 Rule 1: the connection is in a transaction between begin and commit or rollback, and never else.
 Rule 2: the WAL is copied into the database only while no commit can happen. SQLite before 3.51.3 can corrupt
 the file when a checkpoint of one connection meets a commit of another (sqlite.org/wal.html, "WAL-reset bug").
+Rule 3: nothing is written into a file that has no name any more, and no such commit is reported as done.
 """
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from trio_workflow.errors import WorkflowError
+from trio_workflow.durable_folders import ensure_folder, sync_folder
+from trio_workflow.errors import StoreLostError, StoreUnavailableError, WorkflowError
+from trio_workflow.exhaustion import exhausted, out_of_descriptors
+from trio_workflow.sqlite.connect import DatabaseConnection, abandon, connect
+from trio_workflow.sqlite.file_identity import FileIdentity
+from trio_workflow.sqlite.live_files import LiveFiles
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,8 +37,10 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._wal = path.with_name(f"{path.name}-wal")
-        self._conn: sqlite3.Connection | None = None
+        self._resolved = str(path)  # without links: SQLite keeps the WAL beside the file
+        self._conn: DatabaseConnection | None = None
+        self._files: LiveFiles | None = None
+        self._lost: StoreLostError | None = None  # why this process cannot use the file any more
         # Bytes of WAL at which a checkpoint is tried next.
         self._checkpoint_at = WAL_LIMIT
 
@@ -40,24 +49,82 @@ class Database:
         """Whether it has a connection; closed, the next call opens one."""
         return self._conn is not None
 
-    def open(self) -> sqlite3.Connection:
-        """Answer the connection, made if there is none."""
+    def open(self) -> DatabaseConnection:
+        """Answer the connection, made if there is none. StoreUnavailableError: no file descriptor is free."""
         if self._conn is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._conn = _connect(self.path)
+            self._check_not_lost()
+            try:
+                self._conn = self._connect()
+            except (OSError, sqlite3.OperationalError) as error:
+                reason = exhausted(error) if isinstance(error, OSError) else out_of_descriptors()
+                if reason is None:
+                    raise
+                raise StoreUnavailableError(
+                    f"projection {self.path} cannot be opened now: {reason} ({error})"
+                ) from error
         return self._conn
+
+    def _connect(self) -> DatabaseConnection:
+        """A connection to the file, whose name is durable on return."""
+        ensure_folder(self.path.parent)
+        self._resolved = os.path.realpath(self.path)
+        conn = _connect(self._resolved)
+        try:
+            self._files = LiveFiles.of(self._resolved)
+            sync_folder(Path(self._resolved).parent)
+        except BaseException:
+            conn.close()
+            raise
+        return conn
 
     def close(self) -> None:
         """Let go of the file. The last connection to it copies the WAL and removes it."""
         conn, self._conn = self._conn, None
-        if conn is not None:
+        if conn is None:
+            return
+        try:
+            self._check_files()
+        except StoreLostError as error:
+            self._lost = error
+            abandon(conn)
+        except StoreUnavailableError:
             conn.close()
+        else:
+            conn.close()
+
+    def _check_not_lost(self) -> None:
+        """The abandoned connection keeps SQLite from using the same file in this process again."""
+        if self._lost is not None and self._files is not None:
+            if FileIdentity.or_none(self._resolved) == self._files.database:
+                raise StoreLostError(str(self._lost)) from self._lost
+            self._lost = None
+
+    def _check_files(self) -> None:
+        """Raise StoreLostError if the connection's files have other names by now, or none.
+
+        Raises StoreUnavailableError if that cannot be found out now.
+        """
+        try:
+            loss = None if self._files is None else self._files.loss(self._resolved)
+        except OSError as error:
+            raise StoreUnavailableError(f"projection {self.path} cannot be inspected now: {error}") from error
+        if loss is not None:
+            raise StoreLostError(
+                f"projection {self.path} {loss} while it was in use: end the processes that use it, and "
+                "start them again"
+            )
+
+    def _check_after_commit(self) -> None:
+        """The same; a commit that cannot be checked now stands."""
+        with suppress(StoreUnavailableError):
+            self._check_files()
 
     def alone(
         self, call: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run one call as a transaction of its own. WorkflowError: its SQL began one and did not end it."""
         conn = self.open()
+        self._check_files()
         try:
             answer = call(conn, *args, **kwargs)
             if conn.in_transaction:
@@ -67,12 +134,15 @@ class Database:
         except BaseException:
             self.rollback()
             raise
+        self._check_after_commit()
         self._checkpoint_if_long(conn)
         return answer
 
     def begin(self) -> None:
         """Begin a transaction that can write: nobody else can until it ends."""
-        self.open().execute("BEGIN IMMEDIATE")
+        conn = self.open()
+        self._check_files()
+        conn.execute("BEGIN IMMEDIATE")
 
     def inside(
         self, call: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -92,6 +162,7 @@ class Database:
         """Keep what was done since begin, or nothing of it and raise."""
         conn = self._in_transaction()
         conn.execute("COMMIT")
+        self._check_after_commit()
         self._checkpoint_if_long(conn)
 
     def rollback(self) -> None:
@@ -114,7 +185,7 @@ class Database:
     def _checkpoint_if_long(self, conn: sqlite3.Connection) -> None:
         """Copy a WAL that passed the limit. It cannot fail: what was written before it is committed."""
         try:
-            size = self._wal.stat().st_size
+            size = os.stat(f"{self._resolved}-wal").st_size
         except OSError:
             return
         if size <= WAL_LIMIT:
@@ -126,7 +197,7 @@ class Database:
 
     def _checkpoint(self, conn: sqlite3.Connection) -> None:
         try:
-            with closing(_connect(self.path)) as guard:
+            with closing(_connect(self._resolved)) as guard:
                 guard.execute("BEGIN IMMEDIATE")
                 row = conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 guard.execute("ROLLBACK")
@@ -136,20 +207,16 @@ class Database:
             _logger.debug("%s: no checkpoint: %s", self.path, error)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    conn = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
+def _connect(path: str) -> DatabaseConnection:
+    conn = connect(path, mode="rwc")
     try:
         conn.execute("PRAGMA journal_mode=WAL").close()
         conn.execute("PRAGMA wal_autocheckpoint=0").close()
         conn.execute("PRAGMA foreign_keys=ON").close()
         # A WAL that starts afresh is cut to this, so that its size says what is in it.
         conn.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}").close()
+        conn.execute("PRAGMA schema_version").fetchone()  # the WAL is there from the first read on
     except BaseException:
         conn.close()
         raise
     return conn
-
-
-def is_locked(error: sqlite3.Error) -> bool:
-    """Whether nothing was done, since another connection holds the lock."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

@@ -15,8 +15,10 @@ from trio_workflow.filenames import safe_name
 from trio_workflow.model.payload import require_name
 from trio_workflow.offload import Offload
 from trio_workflow.projections import statements
-from trio_workflow.projections.database import Database, is_locked
+from trio_workflow.projections.database import Database
 from trio_workflow.projections.protocols import Row
+from trio_workflow.single_run import SingleRun
+from trio_workflow.sqlite.error_codes import is_busy
 
 T = TypeVar("T")
 
@@ -38,7 +40,7 @@ class SQLiteProjectionStore:
         if not 0 <= busy_timeout <= 3600:
             raise ConfigError(f"projection store busy_timeout is 0 to 3600 seconds, not {busy_timeout!r}")
         self._root = Path(os.path.abspath(root))
-        self._calls = _Calls(busy_timeout)
+        self._calls = _Calls(busy_timeout, SingleRun(self))
         self._projections: dict[str, SQLiteProjection] = {}
 
     def __repr__(self) -> str:
@@ -46,6 +48,7 @@ class SQLiteProjectionStore:
 
     async def projection(self, name: str, /) -> "SQLiteProjection":
         """Answer the projection of that name, the same object every time. A bad name: OptionError."""
+        self._calls.trio_run.check()
         name = require_name("projection name", name)
         found = self._projections.get(name)
         if found is None:
@@ -62,17 +65,21 @@ class SQLiteProjectionStore:
         await trio.lowlevel.checkpoint()
         for projection in list(self._projections.values()):
             await projection.close()
+        self._calls.trio_run.release()
 
 
 class _Calls:
     """Calls to databases, away from the event loop."""
 
-    def __init__(self, busy_timeout: float) -> None:
-        self._busy_timeout = busy_timeout
+    def __init__(self, busy_timeout: float, trio_run: SingleRun) -> None:
+        self._busy_timeout, self.trio_run = busy_timeout, trio_run
         self._offload = Offload(trio.CapacityLimiter(_THREADS))
 
     async def run(self, call: Callable[[], T]) -> T:
         return await self._offload.run(call)
+
+    async def run_cleanup(self, call: Callable[[], None]) -> None:
+        await self._offload.run_cleanup(call)
 
     async def run_patiently(self, call: Callable[[], T]) -> T:
         """Run a call that may meet another connection's lock; made again until busy_timeout is over.
@@ -85,7 +92,7 @@ class _Calls:
             try:
                 return await self.run(call)
             except sqlite3.OperationalError as error:
-                if not is_locked(error) or trio.current_time() >= give_up_at:
+                if not is_busy(error) or trio.current_time() >= give_up_at:
                     raise
             await trio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -147,7 +154,7 @@ class SQLiteProjection:
         """Let go of the file, once the running transaction has ended."""
         self._refuse_own_transaction()
         async with self._turn:
-            await self._calls.run(self._database.close)
+            await self._calls.run_cleanup(self._database.close)
 
     async def _alone(self, statement: Callable[..., T], sql: str, values: Sequence[Any]) -> T:
         self._refuse_own_transaction()
@@ -156,6 +163,7 @@ class SQLiteProjection:
 
     def _refuse_own_transaction(self) -> None:
         """Between two calls a task holds the turn only in a transaction; waiting for itself it would hang."""
+        self._calls.trio_run.check()
         if self._turn.statistics().owner is trio.lowlevel.current_task():
             raise WorkflowError(
                 f"this task is in a transaction of projection {self.name!r}: call the `tx` of its block"

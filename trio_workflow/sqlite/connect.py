@@ -11,6 +11,7 @@ Rule 3: a forked child never closes a connection of its parent, not even when it
 that same table, and the last connection to close removes the -wal: by then it may be another process's.
 """
 
+import ctypes
 import itertools
 import os
 import sqlite3
@@ -56,14 +57,20 @@ class DatabaseConnection(sqlite3.Connection):
             _open_files.pop(self._number, None)
 
 
-def _keep_inherited_connections() -> None:
-    """In a forked child: no connection of the parent is ever deallocated, since that would close it."""
-    import ctypes
+def abandon(connection: DatabaseConnection) -> None:
+    """Never close the connection, and never deallocate it, which would close it too.
 
+    For a connection whose file was lost: to close it could remove what others have under these names by now.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+def _keep_inherited_connections() -> None:
+    """In a forked child: rule 3."""
     for entry in list(_open_files.values()):
         connection = entry.connection()
         if connection is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+            abandon(connection)
 
 
 os.register_at_fork(after_in_child=_keep_inherited_connections)

@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trio_workflow.durable_folders import ensure_folder, sync_folder
-from trio_workflow.errors import StoreError
+from trio_workflow.errors import StoreError, StoreUnavailableError
+from trio_workflow.exhaustion import exhausted
 from trio_workflow.sqlite.wal_frames import lacks_pages
 from trio_workflow.store.sqlite.connections import connect, connect_to_look
 from trio_workflow.store.sqlite.faults import explain
@@ -56,7 +57,8 @@ def open_file(
     except sqlite3.Error as error:
         raise explain(error, path) from error
     except OSError as error:
-        raise StoreError(f"workflow store {path} cannot be opened: {error}") from error
+        kind = StoreError if exhausted(error) is None else StoreUnavailableError
+        raise kind(f"workflow store {path} cannot be opened: {error}") from error
     return conn
 
 

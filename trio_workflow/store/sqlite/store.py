@@ -1,5 +1,6 @@
 """The open SQLite store: every verb of the protocol as one line over the writer."""
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -37,6 +38,7 @@ class OpenSQLiteStore:
 
     def __init__(self, path: str, committer: Committer, readers: Readers) -> None:
         self._path, self._committer, self._readers = path, committer, readers
+        self._pid = os.getpid()
         self._writer = Writer(committer)
         self._data_version = committer.rival_version  # when `poll` was last asked
         self.reads = SQLiteReads(readers)
@@ -116,7 +118,12 @@ class OpenSQLiteStore:
         self._writer.sever()
 
     async def aclose(self) -> None:
-        """Close every connection; the last process to do so copies the log back into the file."""
+        """Close every connection; the last process to do so copies the log back into the file.
+
+        In a forked child nothing happens: connections and threads are its parent's.
+        """
+        if os.getpid() != self._pid:
+            return
         with trio.CancelScope(shield=True):
             self._readers.close()
             await self._writer.aclose()

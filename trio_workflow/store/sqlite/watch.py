@@ -9,31 +9,12 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 
-import attrs
-
 from trio_workflow.errors import StoreError, StoreLostError, StoreUnavailableError
 from trio_workflow.sqlite.connect import connect
-from trio_workflow.sqlite.file_identity import FileIdentity
+from trio_workflow.sqlite.live_files import LiveFiles
 from trio_workflow.sqlite.wal_frames import lacks_pages
 from trio_workflow.store.sqlite.faults import explain, may_be_a_newer_schema
 from trio_workflow.store.sqlite.migrations import check_version, schema_version
-
-
-@attrs.frozen
-class _Files:
-    """The database, its log and the index of its log, as the engine's connections have them open.
-
-    SQLite removes the last two only when the last connection is closed, and makes new ones when the first is
-    opened: while we have it open, others under these names mean that what we commit has no name any more.
-    """
-
-    database: FileIdentity | None
-    log: FileIdentity | None
-    index: FileIdentity | None
-
-    @classmethod
-    def of(cls, path: str) -> "_Files":
-        return cls(*(FileIdentity.or_none(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")))
 
 
 class Watch:
@@ -44,7 +25,7 @@ class Watch:
     """
 
     def __init__(self, path: str) -> None:
-        self._path, self._files = path, _Files.of(path)
+        self._path, self._files = path, LiveFiles.of(path)
         self._size = os.stat(path).st_size
         self.error: StoreLostError | None = None
 
@@ -74,21 +55,14 @@ class Watch:
             raise lost
 
     def _harm(self) -> str | None:
-        try:
-            database = os.stat(self._path)
-        except (FileNotFoundError, NotADirectoryError):
-            return "was deleted"
-        if FileIdentity.from_stat(database) != self._files.database:
-            return "was replaced by another file"
-        for suffix, file in (("-wal", self._files.log), ("-shm", self._files.index)):
-            found = FileIdentity.or_none(f"{self._path}{suffix}")
-            if found != file:
-                what = "removed" if found is None else "replaced by another file"
-                return f"lost its write-ahead log ({self._path}{suffix} was {what})"
+        loss = self._files.loss(self._path)
+        if loss is not None:
+            return loss
+        size = os.stat(self._path).st_size
         # Compared with the size that some thread saw last: that only decides whether SQLite is asked.
-        if database.st_size < self._size and lacks_pages(self._path):
+        if size < self._size and lacks_pages(self._path):
             return "was truncated"
-        self._size = database.st_size
+        self._size = size
         return None
 
     def explain(self, error: sqlite3.Error) -> StoreError:

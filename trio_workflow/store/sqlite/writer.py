@@ -154,4 +154,4 @@ class Writer:
     async def aclose(self) -> None:
         """The batch under way is the last, and is waited for: it uses the connection."""
         self.sever()
-        await self._offload.run(self._committer.close)
+        await self._offload.run_cleanup(self._committer.close)
