@@ -1,4 +1,4 @@
-"""A process that has no thread or no file descriptor left waits until it has; no worker ends because of it."""
+"""A process without a free thread or file descriptor waits until it has one; no worker ends because of it."""
 
 import errno
 import os
@@ -52,15 +52,17 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
 
 
 class Counting(FileArtifactStore):
-    """Counts the puts that found the store unavailable."""
+    """Reports the first put that found the store unavailable."""
 
-    refused = 0
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.refused = trio.Event()
 
     async def put(self, obj: ArtifactObject, /) -> ArtifactRef:
         try:
             return await super().put(obj)
         except StoreUnavailableError:
-            self.refused += 1
+            self.refused.set()
             raise
 
 
@@ -178,8 +180,7 @@ async def test_an_artifact_is_put_when_there_are_descriptors_again(tmp_path: Pat
             await run.wait()
             with no_descriptors():
                 run = await rt.start_run("p")
-                while not artifacts.refused:
-                    await trio.sleep(0.001)
+                await artifacts.refused.wait()
             await run.wait()
         assert (await ended(rt, run.id)).value() == 5
         assert await outcomes(rt, run.id) == ["succeeded"]

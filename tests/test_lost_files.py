@@ -47,6 +47,21 @@ def replaced_with_its_log(path: Path) -> None:
     assert both(path) == (database, log)
 
 
+def without_its_log(path: Path) -> None:
+    path.with_name(f"{path.name}-wal").unlink()
+
+
+def with_another_log(path: Path) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    copy = path.with_name("copy-wal")
+    copy.write_bytes(log.read_bytes())
+    copy.replace(log)
+
+
+def without_its_index(path: Path) -> None:
+    path.with_name(f"{path.name}-shm").unlink()
+
+
 def cut_in_half(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
@@ -72,6 +87,9 @@ HARMS: list[tuple[Callable[[Path], None], str]] = [
     (deleted_with_its_log, "was deleted while the runtime was using it"),
     (replaced, "was replaced by another file while the runtime was using it"),
     (replaced_with_its_log, "was replaced by another file while the runtime was using it"),
+    (without_its_log, r"lost its write-ahead log \(.*engine.db-wal was removed\) while the runtime"),
+    (with_another_log, r"lost its write-ahead log \(.*engine.db-wal was replaced by another file\)"),
+    (without_its_index, r"lost its write-ahead log \(.*engine.db-shm was removed\) while the runtime"),
     (cut_in_half, "was truncated while the runtime was using it"),
     (cut_by_a_page, "was truncated while the runtime was using it"),
     (emptied, "was truncated while the runtime was using it"),

@@ -90,7 +90,8 @@ class Committer:
             self._fail_rest(batch, self._explained(error))
         except Exception as error:  # whatever it is, nobody may wait for ever
             self.watch.note(error)
-            self._fail_rest(batch, error)
+            is_ours = isinstance(error, WorkflowError)
+            self._fail_rest(batch, error if is_ours else self.watch.newer_schema() or error)
         return True
 
     @staticmethod

@@ -93,6 +93,11 @@ class Readers:
                     self.close()
         except sqlite3.Error as error:
             raise self._watch.explain(error) from error
+        except (LookupError, ValueError, TypeError) as error:  # rows that have other columns, or other values
+            newer = self._watch.newer_schema()
+            if newer is None:
+                raise
+            raise newer from error
 
     def _take(self) -> sqlite3.Connection:
         self._watch.look()

@@ -60,11 +60,12 @@ class LogCheckpoint:
         except sqlite3.OperationalError:
             return
         try:
-            busy, in_log, copied = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            _, in_log, copied = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         finally:
             self._lock.execute("ROLLBACK")
-        if busy:  # another connection's checkpoint is under way
+        if in_log < 0:  # another connection's checkpoint is under way
             return
+        # A reader that began when all was copied keeps everything from being copied; it makes the row busy too.
         if copied < in_log:
             self._note_blocked()
             return

@@ -7,7 +7,7 @@ now, not that it is gone.
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 
 from trio_workflow.errors import StoreError, StoreLostError, StoreUnavailableError
 from trio_workflow.sqlite.connect import connect
@@ -72,15 +72,23 @@ class Watch:
         """
         try:
             self.look()
-            if may_be_a_newer_schema(error):
-                self._check_version()
         except (StoreLostError, StoreUnavailableError) as found:
-            self.note(found)
             return found
+        newer = self.newer_schema() if may_be_a_newer_schema(error) else None
+        if newer is not None:
+            return newer
         fault = explain(error, self._path)
         self.note(fault)
         return fault
 
-    def _check_version(self) -> None:
-        with suppress(sqlite3.Error), closing(connect(self._path, mode="ro", timeout=1.0)) as conn:
-            check_version(self._path, schema_version(conn))
+    def newer_schema(self) -> StoreLostError | None:
+        """The error to raise in place of any other if the file has a newer schema by now, noted."""
+        try:
+            with closing(connect(self._path, mode="ro", timeout=1.0)) as conn:
+                check_version(self._path, schema_version(conn))
+        except StoreLostError as lost:
+            self.note(lost)
+            return lost
+        except (sqlite3.Error, OSError, StoreError):
+            pass  # this says nothing of the schema
+        return None
