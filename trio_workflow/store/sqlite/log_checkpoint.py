@@ -42,10 +42,12 @@ class LogCheckpoint:
     def is_due(self) -> bool:
         if self._blocked_since is not None:
             return self._clock.monotonic() >= self._retry_at
+        size = self._log_size()
+        self._bytes = min(self._bytes, size)  # the log was cut since then
         return (
             self._is_asked_for
             or self._writer.total_changes - self._changes >= LOG_CHANGES
-            or self._log_size() - self._bytes >= LOG_BYTES
+            or size - self._bytes >= LOG_BYTES
         )
 
     def ask(self) -> None:
@@ -65,7 +67,7 @@ class LogCheckpoint:
             self._lock.execute("ROLLBACK")
         if in_log < 0:  # another connection's checkpoint is under way
             return
-        # A reader that began when all was copied keeps everything from being copied; it makes the row busy too.
+        # The row is busy too while a reader that began when all was copied keeps everything from being copied.
         if copied < in_log:
             self._note_blocked()
             return
