@@ -105,7 +105,7 @@ class Database:
         Raises StoreUnavailableError if that cannot be found out now.
         """
         try:
-            loss = None if self._files is None else self._files.loss(self._resolved)
+            loss = None if self._files is None else self._files.loss()
         except OSError as error:
             raise StoreUnavailableError(f"projection {self.path} cannot be inspected now: {error}") from error
         if loss is not None:

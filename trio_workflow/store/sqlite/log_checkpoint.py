@@ -67,7 +67,7 @@ class LogCheckpoint:
             self._lock.execute("ROLLBACK")
         if in_log < 0:  # another connection's checkpoint is under way
             return
-        # The row is busy too while a reader that began when all was copied keeps everything from being copied.
+        # The row is busy too: a reader that began when all was copied keeps everything from being copied.
         if copied < in_log:
             self._note_blocked()
             return

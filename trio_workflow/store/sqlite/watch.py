@@ -43,6 +43,10 @@ class Watch:
 
         Raises StoreUnavailableError when that cannot be found out now.
         """
+        size = self._files.size_if_same()
+        if size is not None and size >= self._size:
+            self._size = size
+            return
         try:
             harm = self._harm()
         except (OSError, sqlite3.Error) as error:
@@ -55,7 +59,7 @@ class Watch:
             raise lost
 
     def _harm(self) -> str | None:
-        loss = self._files.loss(self._path)
+        loss = self._files.loss()
         if loss is not None:
             return loss
         size = os.stat(self._path).st_size
