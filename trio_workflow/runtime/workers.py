@@ -18,7 +18,7 @@ from trio_workflow.errors import (
 from trio_workflow.model.payload import require_name
 from trio_workflow.runtime.config import seconds
 from trio_workflow.runtime.engine import Engine
-from trio_workflow.runtime.housekeeping import prune
+from trio_workflow.runtime.housekeeping import prune, remove_pending
 from trio_workflow.runtime.session import Session
 
 logger = logging.getLogger("trio_workflow")
@@ -79,11 +79,12 @@ class Workers:
         async with _work_place(self._engine, queues) as (session, nursery):
             work.session = session
             keep = self._engine.config.keep_finished
-            pruning = trio.CancelScope()
+            retention = trio.CancelScope()
             if keep is not None:
-                nursery.start_soon(_prune_always, self._engine, keep, pruning)
+                nursery.start_soon(_prune_always, self._engine, keep, retention)
+            nursery.start_soon(_remove_forever, self._engine, retention)
             await session.run(lambda: _work(session, interval, max_cycles), task_status.started)
-            pruning.cancel()
+            retention.cancel()
 
     async def cycle(self) -> CycleResult:
         engine = self._engine
@@ -92,6 +93,7 @@ class Workers:
             async with _work_place(engine, cap=engine.config.max_workers) as (session, _):
                 work.session = session
                 await session.run(lambda: _one_cycle(session, failure), lambda: None)
+                await _remove_if_due(engine)
         if failure:
             raise failure[0]
         return _result(engine, session)
@@ -165,13 +167,28 @@ async def _prune_always(engine: Engine, keep: float, scope: trio.CancelScope) ->
     with scope:
         while True:
             try:
-                await prune(engine, keep)
+                await prune(engine, keep, retries=False)
             except StoreLostError as error:
                 engine.crash_from(error)
                 return
-            except Exception as error:  # also what an artifact store of the user's raises: tried again later
+            except Exception as error:
                 logger.warning("ended runs could not be removed: %s", error)
             await trio.sleep(min(60.0, max(1.0, keep / 10)))
+
+
+async def _remove_forever(engine: Engine, scope: trio.CancelScope) -> None:
+    """Try to remove the bytes that are due. While nothing waits to be removed, this waits for no date."""
+    with scope:
+        while not engine.is_closed:
+            await remove_pending(engine)
+            with trio.CancelScope(deadline=engine.next_removal):
+                await engine.removal_requested.wait_value(True)
+
+
+async def _remove_if_due(engine: Engine) -> None:
+    """At the end of a cycle: dates that lie ahead are left to a later one."""
+    if engine.removal_requested.value or trio.current_time() >= engine.next_removal:
+        await remove_pending(engine)
 
 
 async def work_until_idle(engine: Engine) -> CycleResult:
@@ -183,6 +200,7 @@ async def work_until_idle(engine: Engine) -> CycleResult:
     with engine.hears_of_others(engine.config.poll_interval):
         async with _work_place(engine) as (session, _):
             await session.run(lambda: _until_idle(engine, session), lambda: None)
+            await _remove_if_due(engine)
     return _result(engine, session)
 
 

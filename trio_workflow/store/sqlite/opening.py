@@ -18,10 +18,10 @@ from trio_workflow.errors import StoreError, StoreLostError
 from trio_workflow.store.sqlite.connections import connect, connect_to_look
 from trio_workflow.store.sqlite.faults import explain
 from trio_workflow.store.sqlite.file_header import FileHeader, is_truncated
-from trio_workflow.store.sqlite.statements import SCHEMA
+from trio_workflow.store.sqlite.statements import LATER_SCHEMAS, SCHEMA
 
 APPLICATION_ID = 0x54574F46  # "TWOF"; `file` and others show it
-MIGRATIONS: tuple[str, ...] = (SCHEMA,)
+MIGRATIONS: tuple[str, ...] = (SCHEMA, *LATER_SCHEMAS)
 """MIGRATIONS[n] leads from schema version n to n + 1; a new file runs them all."""
 
 
