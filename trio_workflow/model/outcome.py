@@ -79,7 +79,7 @@ Outcome = Success | Failed | Released | LeaseLost
 
 @attrs.frozen
 class StoredBytes:
-    """Bytes that an attempt has put into the artifact store. id: the artifact's; ref: what the put returned."""
+    """Bytes that an attempt has put into the artifact store. id: of the artifact; ref: what `put` returned."""
 
     id: str
     ref: ArtifactRef

@@ -78,8 +78,8 @@ class Crew:
     def _hand_in(self, holding: Holding, ended: Ended, stored: tuple[StoredBytes, ...]) -> None:
         """User code has returned: its slot is free, and its outcome waits to be stored.
 
-        An attempt whose lease is gone has no outcome. What it has put is reported with a release, which takes no
-        effect on the step, since the token no longer holds.
+        An attempt whose lease is gone has no outcome. What it has put is reported with a release, which takes
+        no effect on the step, since the token no longer holds.
         """
         POINTS.reach(Point.END, holding, ended)
         holding.context = None

@@ -202,7 +202,7 @@ class Desk:
 
 
 def _substitutes(completion: Completion, refusal: Completed | Exception) -> Iterator[Completion]:
-    """What is stored in place of a completion that is refused for itself; each after the one before is refused.
+    """What is stored in place of a completion that is refused for itself: the first that is not refused too.
 
     References that cannot be stored must not keep an outcome from being stored: their bytes stay.
     """

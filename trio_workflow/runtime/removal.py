@@ -1,9 +1,9 @@
 """Bytes are removed from the artifact store, when no loss of power can bring back a row that names them.
 
-Rule 1: the removal is a row in the store before it is tried, and goes only when the bytes are gone. So a kill
-loses track of no bytes, and a try may be repeated.
-Rule 2: an error of the artifact store stops nothing. It is recorded and logged once for each reference, and the
-bytes are tried again later.
+Rule 1: the removal is a row in the store before it is tried, and goes only when the bytes are gone. So a
+kill loses track of no bytes, and a try may be repeated.
+Rule 2: an error of the artifact store stops nothing. It is recorded and logged once for each reference, and
+the bytes are tried again later.
 """
 
 import logging

@@ -78,11 +78,8 @@ class Workers:
     ) -> None:
         async with _work_place(self._engine, queues) as (session, nursery):
             work.session = session
-            keep = self._engine.config.keep_finished
             retention = trio.CancelScope()
-            if keep is not None:
-                nursery.start_soon(_prune_always, self._engine, keep, retention)
-            nursery.start_soon(_remove_forever, self._engine, retention)
+            nursery.start_soon(_retain, self._engine, retention)
             await session.run(lambda: _work(session, interval, max_cycles), task_status.started)
             retention.cancel()
 
@@ -163,26 +160,34 @@ async def _one_cycle(session: Session, failure: list[StoreUnavailableError]) -> 
         await session.wait_for_bell(None)
 
 
-async def _prune_always(engine: Engine, keep: float, scope: trio.CancelScope) -> None:
+async def _retain(engine: Engine, scope: trio.CancelScope) -> None:
+    """Ended runs, and bytes of artifacts, are kept for no longer than they should be."""
+    keep = engine.config.keep_finished
     with scope:
-        while True:
-            try:
-                await prune(engine, keep, retries=False)
-            except StoreLostError as error:
-                engine.crash_from(error)
-                return
-            except Exception as error:
-                logger.warning("ended runs could not be removed: %s", error)
-            await trio.sleep(min(60.0, max(1.0, keep / 10)))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_remove_forever, engine)
+            if keep is not None:
+                nursery.start_soon(_prune_always, engine, keep)
 
 
-async def _remove_forever(engine: Engine, scope: trio.CancelScope) -> None:
+async def _prune_always(engine: Engine, keep: float) -> None:
+    while True:
+        try:
+            await prune(engine, keep, retries=False)
+        except StoreLostError as error:
+            engine.crash_from(error)
+            return
+        except Exception as error:
+            logger.warning("ended runs could not be removed: %s", error)
+        await trio.sleep(min(60.0, max(1.0, keep / 10)))
+
+
+async def _remove_forever(engine: Engine) -> None:
     """Try to remove the bytes that are due. While nothing waits to be removed, this waits for no date."""
-    with scope:
-        while not engine.is_closed:
-            await remove_pending(engine)
-            with trio.CancelScope(deadline=engine.next_removal):
-                await engine.removal_requested.wait_value(True)
+    while not engine.is_closed:
+        await remove_pending(engine)
+        with trio.CancelScope(deadline=engine.next_removal):
+            await engine.removal_requested.wait_value(True)
 
 
 async def _remove_if_due(engine: Engine) -> None:

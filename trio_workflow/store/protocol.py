@@ -166,7 +166,7 @@ class Store(Protocol):
         ...
 
     async def release_artifacts(self) -> bool:
-        """Some artifacts of deleted runs, and some released references, are removals; returns whether any are.
+        """Some artifacts of deleted runs, and some released references, are removals; returns whether any.
 
         When it returns, no loss of power brings back a row that names the bytes of a removal, unless the
         store promises nothing for a loss of power.

@@ -41,5 +41,5 @@ def _load(*names: str) -> Mapping[str, str]:
 
 SCHEMA = _read("schema.sql")
 LATER_SCHEMAS = _migrations()
-"""Scripts that lead from one schema version to the next, from version 1. None of them, nor SCHEMA, ever changes."""
+"""They lead from one schema version to the next, from version 1 on. A script that was released never changes."""
 SQL = _load("create", "claim", "complete", "control", "removal", "read", "check")

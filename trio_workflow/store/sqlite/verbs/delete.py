@@ -1,7 +1,7 @@
 """Ended runs are removed: out of sight in one transaction, then their artifacts, then their rows, in batches.
 
-Rule 1: the run's row goes first. A crash in between leaves rows that belong to no run, and their run_key in the
-trash, never an artifact row without its bytes in a run that can be read.
+Rule 1: the run's row goes first. A crash in between leaves rows that belong to no run, and their run_key in
+the trash, never an artifact row without its bytes in a run that can be read.
 Rule 2: steps and all other rows go after the run's artifacts (see removal.py), so that no reference is lost.
 Rule 3: a transaction removes no more than a batch, whatever the runs look like, so that other writers do not
 wait for long. Only one row cannot be divided.

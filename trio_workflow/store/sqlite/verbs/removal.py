@@ -1,13 +1,13 @@
 """Bytes leave the artifact store: their rows become removals, which are tried until the bytes are gone.
 
-Rule 1: bytes that a committed row of a run names are never a removal. Equal bytes may share one place, so each
-reference is compared with the committed rows in the transaction that makes it a removal.
-Rule 2: a removal is made by a durable transaction, and by no other. Otherwise a loss of power could bring back
-the row that names the bytes, after they were removed.
+Rule 1: bytes that a committed row of a run names are never a removal. Equal bytes may share one place, so
+each reference is compared with the committed rows in the transaction that makes it a removal.
+Rule 2: a removal is made by a durable transaction, and by no other. Otherwise a loss of power could bring
+back the row that names the bytes, after they were removed.
 Rule 3: a removal outlives its run, and goes when its bytes are gone.
 
-A step commits its artifacts once, and other steps and runs never share a place with it (see ArtifactStore): so
-no row can come to name the bytes of a removal later.
+A step commits its artifacts once, and other steps and runs never share a place with it (see ArtifactStore):
+so no row can come to name the bytes of a removal later.
 """
 
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ def _is_committed_elsewhere(tx: Tx, row: Any) -> bool:
         return False
     ref = ref_of(row["ref"])
     sha256, uri = committed
-    return bool(sha256 == ref.sha256 and _last_segment(uri) == _last_segment(ref.uri))
+    return bool(sha256 == ref.sha256) and _last_segment(uri) == _last_segment(ref.uri)
 
 
 def _last_segment(uri: str) -> str:
@@ -122,8 +122,8 @@ def settle_removals(tx: Tx, removed: Sequence[int], failed: Sequence[FailedRemov
 def _postpone(tx: Tx, failed: FailedRemoval) -> bool:
     """Set the date of the next try; returns whether this was the first try.
 
-    A try that came before its date counts for nothing: else calls in quick succession would put the removal off
-    for a day.
+    A try that came before its date counts for nothing: else calls in quick succession would put the removal
+    off for a day.
     """
     row = tx.one("removal_state", (failed.key,))
     if row is None:  # another process has removed the bytes
