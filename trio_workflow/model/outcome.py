@@ -79,7 +79,7 @@ Outcome = Success | Failed | Released | LeaseLost
 
 @attrs.frozen
 class StoredBytes:
-    """Bytes that an attempt has put into the artifact store. id: of the artifact; ref: what `put` returned."""
+    """Bytes that an attempt has put into the artifact store. id: of the artifact; ref: from `put`."""
 
     id: str
     ref: ArtifactRef

@@ -41,5 +41,5 @@ def _load(*names: str) -> Mapping[str, str]:
 
 SCHEMA = _read("schema.sql")
 LATER_SCHEMAS = _migrations()
-"""They lead from one schema version to the next, from version 1 on. A script that was released never changes."""
+"""They lead from one schema version to the next, from version 1 on. No script is ever changed."""
 SQL = _load("create", "claim", "complete", "control", "removal", "read", "check")

@@ -92,7 +92,7 @@ def _is_committed_elsewhere(tx: Tx, row: Any) -> bool:
         return False
     ref = ref_of(row["ref"])
     sha256, uri = committed
-    return bool(sha256 == ref.sha256) and _last_segment(uri) == _last_segment(ref.uri)
+    return bool(sha256 == ref.sha256 and _last_segment(uri) == _last_segment(ref.uri))
 
 
 def _last_segment(uri: str) -> str:
@@ -134,4 +134,5 @@ def _postpone(tx: Tx, failed: FailedRemoval) -> bool:
     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries, 20))
     later = {"tries": tries + 1, "next_try_at": tx.now + pause, "error": failed.error}
     tx.run("postpone_removal", later | {"removal_key": failed.key})
-    return tries == 0
+    is_first: bool = tries == 0
+    return is_first
