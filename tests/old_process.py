@@ -1,11 +1,11 @@
 """A process with the store of schema version 1, for tests of a file that is migrated under it.
 
 Usage: old_process.py FILE [poll=SECONDS]
-It says "open" when its workers have started, and "start" for each step. A line on standard input starts a run of
-that id; the end of standard input ends the process. It then says "ended", or "crashed", "caused by" and why.
+It says "open" when its workers have started, and "start" for each step. A line on standard input starts a run
+of that id; the end of standard input ends the process. It then says "ended", or "crashed", "caused by" and why.
 
-The store is that of version 1, byte for byte (store_version_1/); all else is the package as it is now. What the
-package asks of its store beyond version 1 is added here: that store has nothing to remove.
+The store is that of version 1, byte for byte (store_version_1/); all else is the package as it is now. What
+the package asks of its store beyond version 1 is added here: that store has nothing to remove.
 """
 
 import importlib.util

@@ -1,7 +1,7 @@
-"""Files of earlier schema versions: the program that wrote them, with data of every kind, and a way to compare.
+"""Files of earlier schema versions: the program that wrote them, with data of every kind, and how to compare.
 
-`python tests/schema_kit.py VERSION`, run with the code of that version, writes schema_files/version_N.db.gz, a
-store, and version_N.json, all that can be read of it. Both stay as they are from then on.
+`python tests/schema_kit.py VERSION`, run with the code of that version, writes schema_files/version_N.db.gz,
+a store, and version_N.json, all that can be read of it. Both stay as they are from then on.
 """
 
 import enum
@@ -156,12 +156,13 @@ class MemoryArtifacts:
 @asynccontextmanager
 async def opened_file(path: Path, **settings: Any) -> AsyncIterator[Runtime]:
     """A runtime on a file of this kind."""
-    async with open_runtime(
-        Config(
-            store=SQLiteStore(path, synchronous="OFF"),
-            **{"artifact_store": MemoryArtifacts(), "max_workers": 9, "lease_duration": LEASE} | settings,
-        )
-    ) as rt:
+    plain: dict[str, Any] = {
+        "store": SQLiteStore(path, synchronous="OFF"),
+        "artifact_store": MemoryArtifacts(),
+        "max_workers": 9,
+        "lease_duration": LEASE,
+    }
+    async with open_runtime(Config(**plain | settings)) as rt:
         rt.register_package(package)
         yield rt
 
@@ -175,9 +176,8 @@ async def write(path: Path) -> Any:
     async with opened_file(path, queues=QUEUES) as rt:
         for shape in SHAPES:
             if shape != "hanging":
-                await rt.start_run(
-                    package.name, shape, run_id=shape, name=f"a {shape} run", metadata={"a": "b"}
-                )
+                named = {"run_id": shape, "name": f"a {shape} run"}
+                await rt.start_run(package.name, shape, **named, metadata={"a": "b"})
         await rt.start_run(package.name, "done", run_id="half removed")
         await work_until_killed(rt, 2 * LEASE)
     async with opened_file(path, artifact_store=MemoryArtifacts(can_delete=False)) as rt:
@@ -199,12 +199,13 @@ async def work_until_killed(rt: Runtime, seconds: float) -> None:
 async def everything(rt: Runtime) -> Any:
     """All that can be read, as JSON."""
     runs = sorted(await rt.runs(), key=lambda run: run.id)
+    steps = {run.id: list(await rt.steps(run.id)) for run in runs}
     return {
         "runs": [json_of(run) for run in runs],
-        "steps": {run.id: [json_of(step) for step in await rt.steps(run.id)] for run in runs},
+        "steps": json_of(steps),
         "results": {
-            run.id: [json_of(await rt.result(run.id, step.id)) for step in await rt.steps(run.id)]
-            for run in runs
+            run_id: [json_of(await rt.result(run_id, step.id)) for step in of_run]
+            for run_id, of_run in steps.items()
         },
         "alias": json_of(await rt.step("done", "twin")),
         "records": [json_of(record) for record in await rt.records("pages")],
@@ -214,9 +215,8 @@ async def everything(rt: Runtime) -> Any:
 
 def json_of(value: Any) -> Any:
     if attrs.has(type(value)):
-        names = [
-            field.name for field in attrs.fields(type(value)) if field.name != "tokens"
-        ]  # flow with time
+        # The tokens of a queue grow with time.
+        names = [field.name for field in attrs.fields(type(value)) if field.name != "tokens"]
         return {name: json_of(getattr(value, name)) for name in names}
     if isinstance(value, enum.Enum):
         return value.value

@@ -79,6 +79,8 @@ async def _try(engine: Engine, artifacts: ArtifactStore, batch: Sequence[Removal
         else:
             removed.append(removal.key)
     first = await engine.store.settle_removals(removed, tuple(failed.values()))
+    if failed:  # the retention loop waits for the date of the next try
+        engine.removal_requested.value = True
     for removal in batch:
         if removal.key in first:
             logger.warning(
