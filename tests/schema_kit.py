@@ -176,8 +176,8 @@ async def write(path: Path) -> Any:
     async with opened_file(path, queues=QUEUES) as rt:
         for shape in SHAPES:
             if shape != "hanging":
-                named = {"run_id": shape, "name": f"a {shape} run"}
-                await rt.start_run(package.name, shape, **named, metadata={"a": "b"})
+                name = f"a {shape} run"
+                await rt.start_run(package.name, shape, run_id=shape, name=name, metadata={"a": "b"})
         await rt.start_run(package.name, "done", run_id="half removed")
         await work_until_killed(rt, 2 * LEASE)
     async with opened_file(path, artifact_store=MemoryArtifacts(can_delete=False)) as rt:
