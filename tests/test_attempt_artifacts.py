@@ -1,6 +1,8 @@
 """Bytes of attempts that did not succeed: they go when the step succeeds, or when its run is deleted."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +10,14 @@ import attrs
 import pytest
 import trio
 from removal_kit import Failing, attempt_artifacts, bodies, flaky, query, removals
-from stories import config, define, ended, one_step, opened, opened_quietly, outcomes, status, working
+from stories import define, ended, one_step, opened, opened_quietly, outcomes, status, working
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_workflow import Executor, Permanent, Retryable, StepContext, executor
 from trio_workflow.artifacts import FileArtifactStore
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef
+from trio_workflow.runtime.runtime import engine_of
 from trio_workflow.testing import run_until_idle
-
-RETRY_AT_ONCE: dict[str, Any] = {"kind": "work"}
 
 
 def artifacts(folder: Path) -> FileArtifactStore:
@@ -111,15 +112,14 @@ async def test_what_an_attempt_has_put_that_lost_its_lease_goes_with_the_success
         with trio.CancelScope(shield=True):
             await trio.sleep(100)
 
-    a, b = (config(tmp_path, artifact_store=artifacts(tmp_path), lease_duration=10.0) for _ in range(2))
-    async with opened_quietly(tmp_path, store=a.store, artifact_store=a.artifact_store) as one:
+    async with opened_quietly(tmp_path, artifact_store=artifacts(tmp_path)) as one:
         define(one, ends_with(outlast))
         run = await one.start_run("p")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(one.run_once)
             await wait_all_tasks_blocked()
             query_and_commit(tmp_path / "engine.db", "UPDATE steps SET expires_at = 0")
-            async with opened(tmp_path, store=b.store, artifact_store=b.artifact_store) as two:
+            async with opened(tmp_path, artifact_store=artifacts(tmp_path)) as two:
                 define(two, ends_with(outlast))
                 await two.run_once()
                 assert await outcomes(two, run.id) == ["lease_lost", "succeeded"]
@@ -130,9 +130,6 @@ async def test_what_an_attempt_has_put_that_lost_its_lease_goes_with_the_success
 
 
 def query_and_commit(path: Path, sql: str) -> None:
-    import sqlite3
-    from contextlib import closing
-
     with closing(sqlite3.connect(path)) as conn, conn:
         conn.execute(sql)
 
@@ -278,8 +275,6 @@ async def test_a_first_attempt_looks_for_nothing(tmp_path: Path, autojump_clock:
 
     statements: list[str] = []
     async with opened(tmp_path, artifact_store=artifacts(tmp_path)) as rt:
-        from trio_workflow.runtime.runtime import engine_of
-
         store: Any = engine_of(rt).store
         define(rt, plain)
         await rt.run_once()  # the first cycle looks for what others left

@@ -1,4 +1,4 @@
-"""delete_run and prune: rows go at once, and bytes that cannot be removed are tried again and stop nothing."""
+"""delete_run and prune: rows go at once; bytes that cannot be removed stop nothing, and are tried again."""
 
 import logging
 from pathlib import Path
@@ -75,19 +75,19 @@ async def test_no_error_of_an_artifact_store_is_raised(
 
 
 async def test_the_error_of_a_removal_can_always_be_stored(tmp_path: Path, autojump_clock: MockClock) -> None:
-    class Odd(Exception):
+    class OddError(Exception):
         def __str__(self) -> str:
             raise ZeroDivisionError
 
     store = Failing(tmp_path / "artifacts", "held")
     async with opened(tmp_path, artifact_store=store) as rt:
         define(rt, put)
-        for error in (Odd(), Exception("\ud800\x00"), Exception("x" * 100_000)):
+        for error in (OddError(), Exception("\ud800\x00"), Exception("x" * 100_000)):
             store.error = error
             await finished(rt, "held")
             await rt.delete_run("held")
     found = [row.error or "" for row in removals(tmp_path / "engine.db")]
-    assert [error.partition(":")[0] for error in found] == ["Odd", "Exception", "Exception"]
+    assert [error.partition(":")[0] for error in found] == ["OddError", "Exception", "Exception"]
     assert max(map(len, found)) < 600
 
 
@@ -213,7 +213,7 @@ async def test_a_runtime_without_an_artifact_store_leaves_the_bytes_to_a_runtime
     async with opened(tmp_path, artifact_store=Failing(tmp_path / "artifacts")) as rt:
         define(rt, put)
         await finished(rt, "one", "two")
-    async with opened(tmp_path) as rt, working(rt):
+    async with opened(tmp_path, patience=9 * DAY) as rt, working(rt):
         await rt.delete_run("one")
         await trio.sleep(DAY)
         assert [(row.id, row.tries) for row in removals(tmp_path / "engine.db")] == [
@@ -244,10 +244,10 @@ async def test_two_processes_that_remove_at_once_report_a_failure_once(
         assert await one.check() == []
 
 
-async def test_workers_with_nothing_to_remove_wait_for_no_date(
+async def test_while_nothing_is_to_be_removed_workers_wait_for_no_date(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    async with opened(tmp_path, artifact_store=Failing(tmp_path / "artifacts")) as rt:
+    async with opened(tmp_path, artifact_store=Failing(tmp_path / "artifacts"), patience=9 * DAY) as rt:
         define(rt, put)
         async with working(rt):
             await trio.sleep(1)
