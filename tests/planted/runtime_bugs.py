@@ -160,8 +160,8 @@ RUNTIME_BUGS = (
     bug(
         "a runtime that was stopped keeps its steps",
         RUNTIME + "crew.py",
-        "            self.outbox.append(Completion(claim.step_key, claim.token, outcome, stored, claim.run_key))"
-        "\n",
+        "            self.outbox.append("
+        "Completion(claim.step_key, claim.token, outcome, stored, claim.run_key))\n",
         "            if holding.reason is None:\n"
         "                self.outbox.append(\n"
         "                    Completion(claim.step_key, claim.token, outcome, stored, claim.run_key)\n"
