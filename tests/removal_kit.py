@@ -15,17 +15,19 @@ from trio_workflow.model.artifact import ArtifactRef
 
 
 class Failing(FileArtifactStore):
-    """Raises for every artifact whose id holds one of the words in `held`. deleted: ids, tried or done."""
+    """Raises for every artifact whose id holds one of the words in `held`. tried, times: of its calls."""
 
     def __init__(self, root: Path, *held: str) -> None:
         super().__init__(root)
         self.held: Collection[str] = held
         self.tried: list[str] = []
+        self.times: list[float] = []
         self.error: Exception = PermissionError("403: under legal hold")
 
     async def delete(self, ref_or_id: ArtifactRef | str, /) -> None:
         assert isinstance(ref_or_id, ArtifactRef)
         self.tried.append(ref_or_id.id)
+        self.times.append(trio.current_time())
         if any(word in ref_or_id.id for word in self.held):
             await trio.lowlevel.checkpoint()
             raise self.error
