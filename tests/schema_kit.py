@@ -7,6 +7,7 @@ a store, and version_N.json, all that can be read of it. Both stay as they are f
 import enum
 import gzip
 import json
+import math
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -160,6 +161,7 @@ async def opened_file(path: Path, **settings: Any) -> AsyncIterator[Runtime]:
         "store": SQLiteStore(path, synchronous="OFF"),
         "artifact_store": MemoryArtifacts(),
         "max_workers": 9,
+        "poll_interval": math.inf,
         "lease_duration": LEASE,
     }
     async with open_runtime(Config(**plain | settings)) as rt:

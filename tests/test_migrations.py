@@ -52,7 +52,9 @@ async def test_in_a_migrated_file_work_goes_on(tmp_path: Path, autojump_clock: o
         await trio.sleep(3 * LEASE)
         assert (await rt.wait("hanging")).status == "succeeded"
         assert (await (await rt.start_run("all kinds", "done")).wait()).status == "succeeded"
-    async with opened_file(tmp_path / "engine.db", queues={"paused": QueueConfig(9)}) as rt:
+    async with opened_file(
+        tmp_path / "engine.db", queues={"paused": QueueConfig(9)}, lease_duration=DAY
+    ) as rt:
         await run_until_idle(rt)
         assert set((await states(rt, "waiting")).values()) == {"succeeded"}
         assert await outcomes(rt, "hanging", "hangs") == ["lease_lost", "lease_lost", "succeeded"]

@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 import trio
 from removal_kit import Failing, bodies, put, query, removals
-from stories import config, define, opened, working
+from store_kit import Bench
+from stories import Switch, config, define, opened, opened_quietly, working
+from test_delete_verb import ended
 from trio.testing import MockClock
 
 from trio_workflow import Runtime, open_runtime
-from trio_workflow.errors import StoreError, StoreUnavailableError
+from trio_workflow.errors import RuntimeCrashedError, StoreError, StoreUnavailableError
+from trio_workflow.model.removal import FailedRemoval
 from trio_workflow.runtime import removal
+from trio_workflow.runtime.housekeeping import remove_pending
 from trio_workflow.runtime.runtime import engine_of
-from trio_workflow.testing import run_until_idle
+from trio_workflow.testing import crash, run_until_idle
 
 MINUTE = 60.0
 DAY = 24 * 60 * MINUTE
@@ -250,3 +254,54 @@ async def test_while_nothing_is_to_be_removed_workers_wait_for_no_date(
             assert engine_of(rt).next_removal == float("inf")
             await trio.sleep(3 * DAY)
             assert rt.statistics().commits == before
+
+
+async def test_a_store_that_cannot_be_written_puts_a_removal_off_by_a_minute(
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    switch = Switch(tmp_path)
+    async with opened(tmp_path, store=switch, artifact_store=Failing(tmp_path / "artifacts")) as rt:
+        define(rt, put)
+        await finished(rt, "one")
+        await engine_of(rt).store.delete_run("one")  # as a process that is killed before it goes on
+        switch.is_down = True
+        async with working(rt):
+            await trio.sleep(1)
+            assert "bytes of artifacts could not be removed: the switch is off" in warnings(caplog)
+            switch.is_down = False
+            await trio.sleep(MINUTE)
+        assert bodies(tmp_path / "artifacts") == []
+        assert query(tmp_path / "engine.db", "SELECT * FROM steps") == []
+
+
+async def test_a_store_that_is_lost_while_bytes_are_removed_ends_the_runtime(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    with pytest.raises(RuntimeCrashedError, match="was deleted"):  # noqa: PT012 - it is the block
+        async with opened_quietly(tmp_path, artifact_store=Failing(tmp_path / "artifacts")) as rt:
+            (tmp_path / "engine.db").unlink()
+            await remove_pending(engine_of(rt))
+            await trio.sleep(1)
+            raise AssertionError("it goes on")
+
+
+async def test_a_runtime_that_is_gone_removes_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with opened_quietly(tmp_path, artifact_store=Failing(tmp_path / "artifacts")) as rt:
+        define(rt, put)
+        await finished(rt, "one")
+        await engine_of(rt).store.delete_run("one")
+        crash(rt)
+        await remove_pending(engine_of(rt))
+        assert bodies(tmp_path / "artifacts") == [b"bytes of one"]
+
+
+async def test_a_failure_is_not_reported_of_what_another_process_has_removed(bench: Bench) -> None:
+    await ended(bench)
+    await bench.store.delete_run("r")
+    await bench.store.release_artifacts()
+    first, second, _ = await bench.store.removals(0, 10)
+    await bench.store.settle_removals([first.key], ())
+    failed = [FailedRemoval(removal.key, "no") for removal in (first, second)]
+    assert await bench.store.settle_removals((), failed) == {second.key}
+    assert await bench.store.settle_removals((), failed) == frozenset()
+    assert [removal.key for removal in await bench.store.failed_removals(0, 10)] == [second.key]
