@@ -2,13 +2,17 @@
 
 import hashlib
 
+import attrs
 import pytest
 from store_kit import PERMANENT, Bench, run, step
 
+from trio_workflow.model.artifact import ArtifactRef
 from trio_workflow.model.outcome import ArtifactWrite, RecordWrite, Success
 from trio_workflow.model.policy import QueueConfig
 from trio_workflow.store.sqlite.check import CHECKS, SHOWN
 
+ATTEMPT = "INSERT INTO attempt_artifacts (run_key, step_key, id, uri, ref) SELECT run_key,"
+OF_OK = "FROM steps WHERE id = 'ok'"
 BROKEN = [
     ("no step is lost", "UPDATE steps SET unmet = 2 WHERE id = 'waits'", "step r/waits"),
     ("no step is lost", "UPDATE steps SET unmet = 0 WHERE id = 'waits'", "step r/waits"),
@@ -50,8 +54,15 @@ BROKEN = [
     ("products of success", "UPDATE records SET step_key = (KEY)", "step r/runs"),
     ("products of success", "UPDATE artifacts SET step_key = (KEY)", "step r/runs"),
     ("emitted exist", "DELETE FROM steps WHERE id = 'child'", "step r/ok"),
-    ("artifact sizes", "UPDATE artifacts SET size = 2", "artifact x"),
-    ("artifact bytes", "UPDATE artifacts SET body = x'00'", "artifact x"),
+    ("artifact sizes", "UPDATE artifacts SET size = 2 WHERE id = 'x'", "artifact x"),
+    ("artifact bytes", "UPDATE artifacts SET body = x'00' WHERE id = 'x'", "artifact x"),
+    (
+        "removals name no artifact",
+        "INSERT INTO artifact_removals (uri, ref) SELECT ref ->> '$.uri', ref FROM artifacts WHERE id = 'y'",
+        "removal of file:y",
+    ),
+    ("attempt artifacts", f"{ATTEMPT} 77, 'z', 'u', '{{}}' FROM steps LIMIT 1", "artifact z of an attempt"),
+    ("attempt artifacts", f"{ATTEMPT} step_key, 'z', 'u', '{{}}' {OF_OK}", "artifact z of an attempt"),
 ]
 
 
@@ -72,10 +83,12 @@ async def prepared(bench: Bench) -> None:
         sha256=hashlib.sha256(body).hexdigest(),
         body=body,
     )
+    plain = {"id": "y", "name": "y", "kind": "t", "content_type": "t", "sha256": artifact.sha256}
+    ref = ArtifactRef(**plain, uri="file:y", metadata={}, size=1)
     products = Success(
         data="1",
         records=(RecordWrite("c", "k", "1"),),
-        artifacts=(artifact,),
+        artifacts=(artifact, attrs.evolve(artifact, id="y", name="y", body=None, ref=ref)),
         emitted=(step("child", kind="o"),),
     )
     await bench.end_all((claims["ok"], products), (claims["bad"], PERMANENT))

@@ -81,7 +81,8 @@ def calls(bench: Bench, dice: random.Random) -> list[Call]:
         lambda: bench.store.cancel_run("r4"),
         lambda: bench.store.retry_run("r0"),
         lambda: bench.store.delete_run("r2"),
-        lambda: bench.store.sweep(()),
+        bench.store.release_artifacts,
+        bench.store.purge,
     ]
     dice.shuffle(found)
     return found

@@ -92,7 +92,7 @@ async def test_no_transaction_removes_more_rows_than_a_portion(
 
     while await measure(bench.store.prune(bench.now(), 1000)):
         pass
-    while await measure(bench.store.sweep([])):
+    while await measure(bench.store.purge()):
         assert await bench.is_sound()
     assert len(changes) > MANY / AT_ONCE
     # The entry in the trash comes beside the row of each run that is put there, and goes last.
@@ -113,7 +113,7 @@ async def test_no_transaction_frees_more_pages_than_a_portion(
     more = True
     while more:
         [(before,)] = bench.rows("PRAGMA freelist_count")
-        more = await bench.store.sweep([])
+        more = await bench.store.purge()
         [(after,)] = bench.rows("PRAGMA freelist_count")
         freed.append(after - before)
     assert sum(freed) > 3 * 10 * MANY
@@ -121,21 +121,21 @@ async def test_no_transaction_frees_more_pages_than_a_portion(
     assert set(counts(bench).values()) == {0}
 
 
-async def test_artifacts_are_given_out_a_few_megabytes_at_a_time(
+async def test_artifacts_are_released_a_few_megabytes_at_a_time(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"{DELETE}.BYTES_AT_ONCE", 5)
+    monkeypatch.setattr("trio_workflow.store.sqlite.verbs.removal.BYTES_AT_ONCE", 5)
     sha = hashlib.sha256(b"xy").hexdigest()
     plain = {"kind": "t", "content_type": "t", "metadata": {}, "size": 2, "sha256": sha, "body": b"xy"}
     artifacts = tuple(ArtifactWrite(id=name, name=name, **plain) for name in "abcdef")  # type: ignore[arg-type]  # a dict of several types
     await bench.create(run("r", "a"), run("s", "a"))
     await bench.finish(outcome=Success(artifacts=artifacts))
     await bench.store.prune(bench.now(), 10)
-    told: list[int] = []
-    while found := await bench.store.trashed():
-        told.append(len(found))
-        await bench.store.sweep([key for key, _ in found])
-    assert told == [3, 3, 3, 3]
+    left = [counts(bench)["artifacts"]]
+    while await bench.store.release_artifacts():
+        left.append(counts(bench)["artifacts"])
+    assert left == [12, 9, 6, 3, 0]
+    assert not await bench.store.purge()
     assert set(counts(bench).values()) == {0}
 
 
@@ -145,7 +145,7 @@ async def test_freed_pages_are_not_written_to_the_log(bench: Bench) -> None:
     await bench.finish()
     await bench.store.delete_run("r")
     bench.rows("PRAGMA wal_checkpoint(RESTART)")
-    assert not await bench.store.sweep([])
+    assert not await bench.store.purge()
     [(_, in_log, _)] = bench.rows("PRAGMA wal_checkpoint(PASSIVE)")
     assert in_log < 50
 
@@ -170,18 +170,18 @@ async def test_two_who_delete_take_turns(monkeypatch: pytest.MonkeyPatch) -> Non
         handles = [await rt.start_run("p") for _ in range(4)]
         await run_until_idle(rt)
         engine = engine_of(rt)
-        sweep, at_once, seen = engine.store.sweep, 0, list[int]()
+        purge, at_once, seen = engine.store.purge, 0, list[int]()
 
-        async def watched(keys: list[int]) -> bool:
+        async def watched() -> bool:
             nonlocal at_once
             at_once += 1
             seen.append(at_once)
             await trio.lowlevel.checkpoint()
-            more = await sweep(keys)
+            more = await purge()
             at_once -= 1
             return more
 
-        monkeypatch.setattr(engine.store, "sweep", watched)
+        monkeypatch.setattr(engine.store, "purge", watched)
         async with trio.open_nursery() as nursery:
             for handle in handles:
                 nursery.start_soon(rt.delete_run, handle.id)

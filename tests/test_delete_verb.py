@@ -1,11 +1,11 @@
-"""delete_run, prune and sweep: ended runs are out of sight at once, and gone little by little."""
+"""delete_run, prune and purge: ended runs are out of sight at once, and gone little by little."""
 
 import hashlib
 
 import pytest
 from store_kit import SECOND, Bench, jump, open_bench, run, step
 
-from trio_workflow.errors import RunInTrashError, RunNotFoundError, RunStateError
+from trio_workflow.errors import RunNotFoundError, RunStateError
 from trio_workflow.model.artifact import ArtifactRef
 from trio_workflow.model.outcome import ArtifactWrite, RecordWrite, Success
 
@@ -22,8 +22,14 @@ TABLES = (
     "checkpoints",
     "records",
     "artifacts",
+    "attempt_artifacts",
+    "artifact_removals",
     "trash",
 )
+
+
+REMOVED = TABLES[-3:]
+"""Tables in which a run that nobody has deleted, and whose attempts all succeeded, has no row."""
 
 
 def counts(bench: Bench) -> dict[str, int]:
@@ -61,21 +67,22 @@ async def ended(bench: Bench, run_id: str = "r") -> None:
             )
 
 
-async def sweep_all(bench: Bench) -> list[str]:
-    """What the artifact store would be told to delete, until nothing is left."""
-    told: list[str] = []
+async def purge_all(bench: Bench) -> list[str]:
+    """No row of a deleted run is left; returns the places whose bytes were to be removed, and now are."""
     more = True
     while more:
-        trashed = await bench.store.trashed()
-        told += [ref.uri for _, ref in trashed if ref is not None]
-        more = await bench.store.sweep([key for key, _ in trashed])
+        while await bench.store.release_artifacts():
+            assert await bench.is_sound()
+        more = await bench.store.purge()
         assert await bench.is_sound()
-    return told
+    removals = await bench.store.removals(0, 1000)
+    await bench.store.settle_removals([removal.key for removal in removals], ())
+    return [removal.ref.uri for removal in removals]
 
 
 async def test_a_deleted_run_is_out_of_sight_at_once(bench: Bench) -> None:
     await ended(bench)
-    assert 0 not in [count for table, count in counts(bench).items() if table != "trash"]
+    assert 0 not in [count for table, count in counts(bench).items() if table not in REMOVED]
     await bench.store.delete_run("r")
     reads = bench.store.reads
     assert await reads.workflow("r") is None
@@ -90,7 +97,7 @@ async def test_a_deleted_run_is_out_of_sight_at_once(bench: Bench) -> None:
 async def test_a_swept_store_has_not_a_row_of_it(bench: Bench) -> None:
     await ended(bench)
     await bench.store.delete_run("r")
-    assert await sweep_all(bench) == ["file:out-r-a", "file:out-r-c", "file:out-r-e"]
+    assert await purge_all(bench) == ["file:out-r-a", "file:out-r-c", "file:out-r-e"]
     assert set(counts(bench).values()) == {0}
 
 
@@ -99,7 +106,7 @@ async def test_sweeping_leaves_other_runs_alone(bench: Bench) -> None:
     before = counts(bench)
     await ended(bench, "gone")
     await bench.store.delete_run("gone")
-    await sweep_all(bench)
+    await purge_all(bench)
     assert counts(bench) == before
     assert (await bench.statuses("kept"))["e"] == "succeeded"
 
@@ -111,39 +118,50 @@ async def test_a_big_run_is_swept_in_batches(bench: Bench, monkeypatch: pytest.M
     await bench.store.delete_run("x")
     await bench.store.delete_run("y")
     commits = bench.store.statistics().commits
-    assert len(await sweep_all(bench)) == 6
+    assert len(await purge_all(bench)) == 6
     assert bench.store.statistics().commits - commits > 6
     assert set(counts(bench).values()) == {0}
 
 
-async def test_bytes_go_before_the_rows_that_name_them(bench: Bench) -> None:
+async def test_rows_stay_until_the_artifacts_of_their_run_are_released(bench: Bench) -> None:
     await ended(bench)
+    before = counts(bench)
     await bench.store.delete_run("r")
-    assert await bench.store.sweep([])
-    assert len(await bench.store.trashed()) == 6
+    assert await bench.store.purge()
+    assert counts(bench) == before | {"runs": 0, "trash": 1}
+    assert await bench.store.release_artifacts()
+    assert counts(bench) == before | {"runs": 0, "trash": 1, "artifacts": 0, "artifact_removals": 3}
+    assert not await bench.store.release_artifacts()
+    assert not await bench.store.purge()
+    assert set(counts(bench).values()) == {0, 3}
 
 
-async def test_an_id_is_free_again_when_nothing_is_left_of_the_run_that_had_it(bench: Bench) -> None:
-    """Artifacts of two runs of one id may be the same bytes: the old one's are removed first."""
+async def test_an_id_is_free_at_once(bench: Bench) -> None:
+    """Rows of two runs of one id lie side by side, and the later run keeps all of its own."""
     await ended(bench)
     await bench.store.delete_run("r")
-    with pytest.raises(RunInTrashError, match='"r" is still being deleted'):
-        await bench.create(run("r", "a", "new"))
-    await sweep_all(bench)
-    await bench.create(run("r", "a", "new"))
-    assert await bench.finish() == ["a", "new"]
+    await ended(bench)
+    both = counts(bench)
     assert await bench.is_sound()
+    await purge_all(bench)
+    assert {table: 2 * count for table, count in counts(bench).items() if table != "runs"} | {
+        "runs": 1,
+        "trash": 1,
+    } == both
+    assert await bench.run_status() == "succeeded"
 
 
-async def test_two_sweepers_never_delete_what_belongs_to_a_run_that_is_there(bench: Bench) -> None:
+async def test_two_who_purge_never_remove_what_belongs_to_a_run_that_is_there(bench: Bench) -> None:
     await ended(bench, "gone")
     await bench.store.delete_run("gone")
     async with open_bench(bench.path) as slow:
-        told = await slow.store.trashed()
-        await sweep_all(bench)
+        await slow.store.release_artifacts()
+        late = await slow.store.removals(0, 1000)
+        await purge_all(bench)
         await ended(bench, "kept")
         before = counts(bench)
-        await slow.store.sweep([key for key, _ in told])
+        await slow.store.settle_removals([removal.key for removal in late], ())
+        await slow.store.purge()
     assert counts(bench) == before
 
 

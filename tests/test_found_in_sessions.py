@@ -243,7 +243,7 @@ async def test_everybody_in_line_hears_that_no_thread_could_be_started(
 async def test_the_id_of_a_deleted_run_is_used_again_without_harm_to_its_artifacts(
     autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same id and the same bytes: the sweep of the old run must not take the new run's bytes."""
+    """The same id and the same bytes: the removal of the old run must not take the new run's bytes."""
     package = Package("p")
 
     @package.entrypoint
@@ -258,7 +258,7 @@ async def test_the_id_of_a_deleted_run_is_used_again_without_harm_to_its_artifac
         rt.register_package(package)
         await rt.start_run("p", run_id="r")
         await rt.run_once()
-        await engine_of(rt).store.delete_run("r")  # as a process that was killed before it swept
+        await engine_of(rt).store.delete_run("r")  # as a process that was killed before it purged
         await rt.start_run("p", run_id="r")
         await rt.run_once()
         await rt.prune(1_000_000)

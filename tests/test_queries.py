@@ -24,6 +24,9 @@ SCANS = {
     "delayed_by_queue": "for people who look at queues: costs what is delayed",
     "last_step_key": "the greatest key: one seek in the table itself",
     "latest_time": "once, when a store is opened",
+    "released_attempt_artifacts": "reads some rows of the partial index of what is released",
+    "has_rows_to_remove": "stops at the first row of the partial index of what is released",
+    "next_removal": "stops at the first row of the index of dates",
 }
 SORTS = {
     "wake": "counts by dependent, of what just ended",

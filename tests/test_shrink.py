@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from store_kit import Bench, open_bench, run, step
-from test_delete_verb import sweep_all
+from test_delete_verb import purge_all
 
 from trio_workflow import Package, RunBuilder, SQLiteStore, StepContext
 from trio_workflow.store.sqlite.verbs import shrink
@@ -28,7 +28,7 @@ async def large_runs(bench: Bench, count: int = 100) -> None:
 async def remove_all(bench: Bench) -> None:
     while await bench.store.prune(bench.now(), 100):
         pass
-    await sweep_all(bench)
+    await purge_all(bench)
 
 
 def pages(bench: Bench, what: str = "page_count") -> int:

@@ -63,10 +63,6 @@ class RunExistsError(WorkflowError):
     """A run of that id is already stored."""
 
 
-class RunInTrashError(RunExistsError):
-    """A run of that id was deleted, and its artifacts are not all removed yet: they share its ids."""
-
-
 class RunStateError(WorkflowError):
     """The run is in a state that does not allow the operation."""
 

@@ -73,29 +73,49 @@ ARTIFACT_BUGS = (
         "bytes are removed before their run is",
         RUNTIME + "housekeeping.py",
         "    await engine.store.delete_run(run_id)\n",
-        "    reads = engine.store.reads\n"
+        "    reads, artifacts = engine.store.reads, engine.config.artifact_store\n"
         "    for step in await reads.steps(run_id, status=None, limit=1000, after=None):\n"
         '        found = await reads.artifact(run_id, step.id, "bytes.bin")\n'
-        "        await _delete_bytes(engine, found and found.ref)\n"
+        "        if artifacts is not None and found is not None:\n"
+        "            await artifacts.delete(found.ref)\n"
         "    await engine.store.delete_run(run_id)\n",
     ),
     bug(
         "bytes are left when their run is removed",
-        RUNTIME + "housekeeping.py",
-        "                await _delete_bytes(engine, ref)\n",
-        "",
+        RUNTIME + "removal.py",
+        "            await artifacts.delete(removal.ref)\n",
+        "            pass\n",
     ),
     bug(
-        "rows go before the bytes that they name",
-        RUNTIME + "housekeeping.py",
-        "            for key, ref in await engine.store.trashed():\n"
-        "                await _delete_bytes(engine, ref)\n"
-        "                keys.append(key)\n"
-        "            more = await engine.store.sweep(keys)\n",
-        "            trashed = await engine.store.trashed()\n"
-        "            more = await engine.store.sweep([key for key, _ in trashed])\n"
-        "            for _, ref in trashed:\n"
-        "                await _delete_bytes(engine, ref)\n",
+        "a removal is forgotten before its bytes are gone",
+        RUNTIME + "removal.py",
+        "    removed: list[int] = []\n",
+        "    await engine.store.settle_removals([removal.key for removal in batch], ())\n"
+        "    removed: list[int] = []\n",
+    ),
+    bug(
+        "artifacts of a deleted run are released, and no removal is made",
+        VERBS + "removal.py",
+        "        if ref is not None and not (uri and _is_committed(tx, uri)):\n",
+        "        if False:\n",
+    ),
+    bug(
+        "what attempts have put is not released by the success that follows",
+        VERBS + "complete.py",
+        "    if row.attempt > 1:\n",
+        "    if False:\n",
+    ),
+    bug(
+        "what an attempt has put before it failed is forgotten",
+        VERBS + "complete.py",
+        "        if completion.stored and not isinstance(outcome, Success):\n",
+        "        if False:\n",
+    ),
+    bug(
+        "bytes that a succeeded step shares with its earlier attempts are removed",
+        VERBS + "removal.py",
+        "    return found is not None\n",
+        "    return False\n",
     ),
     bug(
         "artifacts of a stale attempt are stored",

@@ -59,8 +59,9 @@ ASKING_BUGS = (
     bug(
         "runs of one call are stored one by one",
         RUNTIME + "runs.py",
-        "    created = await _create(engine, specs, if_exists)\n",
-        "    for spec in specs:\n        created = await _create(engine, [spec], if_exists)\n",
+        "    created = await engine.store.create_runs(specs, if_exists=if_exists)\n",
+        "    for spec in specs:\n"
+        "        created = await engine.store.create_runs([spec], if_exists=if_exists)\n",
     ),
     bug(
         "in a group of failures the first one decides",

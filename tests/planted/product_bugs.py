@@ -37,12 +37,6 @@ PRODUCT_BUGS = (
         "        if False:\n",
     ),
     bug(
-        "an id is given again while rows of its run are left",
-        VERBS + "create.py",
-        '        if tx.one("is_in_trash", {"id": spec.id}):\n',
-        "        if False:\n",
-    ),
-    bug(
         "collection and key of a record change places",
         VERBS + "complete.py",
         "(run_key, step_key, r.collection, r.key, r.data)",

@@ -160,10 +160,12 @@ RUNTIME_BUGS = (
     bug(
         "a runtime that was stopped keeps its steps",
         RUNTIME + "crew.py",
-        "            self.outbox.append(Completion(holding.claim.step_key, holding.token, ended.outcome))\n",
+        "            self.outbox.append("
+        "Completion(claim.step_key, claim.token, outcome, stored, claim.run_key))\n",
         "            if holding.reason is None:\n"
-        "                claim = holding.claim\n"
-        "                self.outbox.append(Completion(claim.step_key, claim.token, ended.outcome))\n"
+        "                self.outbox.append(\n"
+        "                    Completion(claim.step_key, claim.token, outcome, stored, claim.run_key)\n"
+        "                )\n"
         "            else:\n                del self.holdings[holding.token]\n",
     ),
     bug(

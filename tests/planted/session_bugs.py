@@ -207,8 +207,8 @@ SESSION_BUGS = (
     bug(
         "a run that was deleted leaves its rows",
         RUNTIME + "housekeeping.py",
-        ("    await engine.store.delete_run(run_id)\n    await take_out_trash(engine)\n"),
-        "    await engine.store.delete_run(run_id)\n",
+        "    await _purge_and_remove(engine)\n    await retry(engine, failed)\n\n\nasync def prune",
+        "    await retry(engine, failed)\n\n\nasync def prune",
     ),
     bug(
         "the log is never copied into the file",

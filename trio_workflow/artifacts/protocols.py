@@ -29,11 +29,14 @@ class ArtifactStore(Protocol):
 
     So a late put of a stale worker under the same id cannot replace what somebody holds a ref to.
 
-    Nor may a late delete take what another has put. A run may be deleted, and its id used again: who removes
-    the bytes of the first may have been stopped for any time before it calls `delete`, while the second has
-    stored the same bytes under the same artifact id. So the bytes of two lives (see `ArtifactObject.life`)
-    must never share a place, and a ref must say which it names: its uri may, since nobody else reads that.
-    Puts of the same bytes within one life may share theirs: retries then leave less behind.
+    Nor may a late delete remove what another has put. A process that removes bytes may have been stopped for
+    any time before it calls `delete`. Meanwhile the run may be deleted and its id used again, and the later
+    run may have put the same bytes under the same artifact id. So bytes of two ids, or of two lives (see
+    `ArtifactObject.life`), must never share a place, though the bytes be equal.
+
+    Puts of the same bytes under one id and life may share a place: retries then leave less behind. The uri of
+    a ref names the place. The engine compares uris, and calls `delete` only for a place that no committed
+    artifact names; for two refs to one place it may call `delete` twice.
     """
 
     async def put(self, obj: ArtifactObject, /) -> ArtifactRef:
@@ -53,5 +56,8 @@ class ArtifactStore(Protocol):
         ...
 
     async def delete(self, ref_or_id: ArtifactRef | str, /) -> None:
-        """Remove exact bytes (a ref), or all that was put under an id. Quiet about what is not there."""
+        """Remove exact bytes (a ref), or all that was put under an id. Quiet about what is not there.
+
+        Whatever this raises stops no removal of a run: the engine logs it and tries the bytes again later.
+        """
         ...

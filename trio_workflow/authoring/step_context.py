@@ -14,7 +14,7 @@ from trio_workflow.authoring.run_builder import Limits
 from trio_workflow.errors import DependencyError, OptionError, OutputError, PayloadError, WorkflowError
 from trio_workflow.model.artifact import ArtifactObject, ArtifactRef, Body
 from trio_workflow.model.changes import Claim
-from trio_workflow.model.outcome import ArtifactWrite, RecordWrite, Success
+from trio_workflow.model.outcome import ArtifactWrite, RecordWrite, StoredBytes, Success
 from trio_workflow.model.payload import clean_text, dumps, loads, require_name, type_name
 from trio_workflow.model.plan import StepSpec
 from trio_workflow.model.records import Lease, Step, StepResult, WorkflowRun
@@ -364,6 +364,12 @@ class StepContext:
             artifacts=tuple(self._artifacts),
             emitted=tuple(self._emitted),
         )
+
+    def stored(self) -> tuple[StoredBytes, ...]:
+        """What the attempt has put into the artifact store."""
+        if not self._artifacts:
+            return ()
+        return tuple(StoredBytes(write.id, write.ref) for write in self._artifacts if write.ref is not None)
 
     def take_progress(self) -> str | None:
         """What progress has been told since this was last asked."""

@@ -43,7 +43,8 @@ class Changes:
     """What one verb changed. Published only after its commit.
 
     ready: some step may be claimable that was not. due: microseconds of the next time something becomes due
-    by itself, where the verb knows it. revoked: tokens of leases that no longer hold.
+    by itself, where the verb knows it. revoked: tokens of leases that no longer hold. released: bytes that
+    attempts put may be removed from the artifact store.
     """
 
     steps: tuple[StepMove, ...] = ()
@@ -51,6 +52,7 @@ class Changes:
     revoked: tuple[str, ...] = ()
     ready: bool = False
     due: int | None = None
+    released: bool = False
 
 
 @attrs.frozen(kw_only=True, slots=False)

@@ -77,10 +77,24 @@ class LeaseLost:
 Outcome = Success | Failed | Released | LeaseLost
 
 
+@attrs.frozen
+class StoredBytes:
+    """Bytes that an attempt has put into the artifact store. id: of the artifact; ref: from `put`."""
+
+    id: str
+    ref: ArtifactRef
+
+
 @attrs.frozen(slots=False)
 class Completion:
-    """An outcome under the fencing token it was reached with; takes effect only while that token holds."""
+    """An outcome under the fencing token it was reached with; takes effect only while that token holds.
+
+    The references do so in any case, since they change no step: bytes that no committed row names are removed
+    later, whichever attempt put them.
+    """
 
     step_key: int
     token: str
     outcome: Outcome
+    stored: tuple[StoredBytes, ...] = ()  # what the attempt put into the artifact store
+    run_key: int = 0  # tells steps apart that had one step key, one after the other

@@ -11,7 +11,7 @@ import trio
 
 from trio_workflow.authoring.step_context import StepContext
 from trio_workflow.model.changes import Claim
-from trio_workflow.model.outcome import Completion, LeaseLost, Released
+from trio_workflow.model.outcome import Completion, LeaseLost, Released, StoredBytes
 from trio_workflow.points import POINTS, Point
 from trio_workflow.runtime.attempt import Ended, run_attempt
 from trio_workflow.runtime.engine import Engine
@@ -70,24 +70,30 @@ class Crew:
         try:
             context = holding.context = StepContext(claim, StepServices(engine, holding), engine.limits)
             ended = await run_attempt(holding, context, engine.registry, engine.config.max_lost_leases)
-            self._hand_in(holding, ended)
+            self._hand_in(holding, ended, context.stored())
         except Exception as error:
             self._leave_slot(holding)
             self._engine.crash_from(error)
 
-    def _hand_in(self, holding: Holding, ended: Ended) -> None:
-        """User code has returned: its slot is free, and its outcome waits to be stored."""
+    def _hand_in(self, holding: Holding, ended: Ended, stored: tuple[StoredBytes, ...]) -> None:
+        """User code has returned: its slot is free, and its outcome waits to be stored.
+
+        An attempt whose lease is gone has no outcome. What it has put is reported with a release, which takes
+        no effect on the step, since the token no longer holds.
+        """
         POINTS.reach(Point.END, holding, ended)
         holding.context = None
         self._leave_slot(holding)
         if holding.reason is None and isinstance(ended.outcome, LeaseLost):
             self._engine.keeping.lost += 1  # noticed before the keeper could
-        if ended.outcome is None:
+        outcome = Released() if ended.outcome is None and stored else ended.outcome
+        if outcome is None:
             del self.holdings[holding.token]
             self.dropped += 1
             self._engine.hub.ring()  # its slot may be what another session waits for
         else:
-            self.outbox.append(Completion(holding.claim.step_key, holding.token, ended.outcome))
+            claim = holding.claim
+            self.outbox.append(Completion(claim.step_key, claim.token, outcome, stored, claim.run_key))
         if ended.interrupt is not None:
             self._interrupted(ended.interrupt)
         self._bell()

@@ -7,13 +7,14 @@ that the store refuses for itself is replaced by a failure of its step, so that 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
+import attrs
 import trio
 
 from trio_workflow.errors import RuntimeClosedError, StoreLostError, StoreUnavailableError
 from trio_workflow.model.changes import ClaimAnswer, ClaimRequest, StepMove
-from trio_workflow.model.outcome import Completion, Failed, Failure
+from trio_workflow.model.outcome import Completion, Failed, Failure, Success
 from trio_workflow.model.payload import clean_text
 from trio_workflow.model.status import AttemptOutcome, StepStatus
 from trio_workflow.model.times import micros
@@ -115,10 +116,11 @@ class Desk:
     async def _offer_alone(self, completion: Completion) -> None:
         """Something in the batch cannot be stored. What can, is; what cannot, fails its step."""
         answer = await self._answer_to(completion)
-        if isinstance(answer, Exception) and not _is_about_the_store(answer):
-            message = clean_text(f"what the step produced cannot be stored: {answer}")
-            failed = Failed(Failure(code="invalid_output", message=message))
-            answer = await self._answer_to(Completion(completion.step_key, completion.token, failed))
+        refusal = answer
+        for substitute in _substitutes(completion, refusal):
+            if not isinstance(answer, Exception) or _is_about_the_store(answer):
+                break
+            answer = await self._answer_to(substitute)
         if isinstance(answer, Exception):
             raise answer
         self._account((completion,), answer)
@@ -197,6 +199,20 @@ class Desk:
         for queue in (queue for queue in answer.limited if queue not in engine.rate_limited):
             engine.board.note("queue_rate_limited", f'queue "{queue}" waits for its rate limit', queue=queue)
         engine.rate_limited = frozenset(answer.limited)
+
+
+def _substitutes(completion: Completion, refusal: Completed | Exception) -> Iterator[Completion]:
+    """What is stored in place of a completion that is refused for itself: the first that is not refused too.
+
+    References that cannot be stored must not keep an outcome from being stored: their bytes stay.
+    """
+    if completion.stored and not isinstance(completion.outcome, Success):
+        yield attrs.evolve(completion, stored=())
+    message = clean_text(f"what the step produced cannot be stored: {refusal}")
+    failed = attrs.evolve(completion, outcome=Failed(Failure(code="invalid_output", message=message)))
+    yield failed
+    if completion.stored:
+        yield attrs.evolve(failed, stored=())
 
 
 def _is_about_the_store(error: Exception) -> bool:

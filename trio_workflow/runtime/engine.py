@@ -1,6 +1,7 @@
 """What all parts of one runtime share, and its two ways to end early: a crash, and `crash(rt)` of a test."""
 
 import logging
+import math
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -38,7 +39,11 @@ class Engine:
         self.limits = Limits(config.default_retry, config.max_payload)
         self.keeping = KeeperStatistics()
         self.claiming = trio.Lock()  # held from reckoning free slots until they are taken
-        self.cleaning = trio.Lock()  # held while rows and bytes of deleted runs are removed
+        self.cleaning = trio.Lock()  # held while rows of deleted runs are removed
+        self.removing = trio.Lock()  # held while bytes are removed from the artifact store
+        self.removal_requested = AsyncBool(False)  # something was released that may be removed
+        self.next_removal = -math.inf  # when bytes are to be tried next, on trio's clock
+        self.last_retried = 0  # key of the removal up to which failed ones were tried again
         self.crash: RuntimeCrashedError | None = None
         self.is_killed = False  # by a test's crash(rt): everything ends, quietly
         self.is_closed = False
@@ -128,6 +133,8 @@ class Engine:
         """Tell everybody what was committed. Who comes first tells it all, in the order of the commits."""
         for changes in self.store.take_changes():
             self.hub.publish(changes)
+            if changes.released:
+                self.removal_requested.value = True
 
     @property
     def artifacts(self) -> ArtifactStore:

@@ -1,47 +1,98 @@
-"""Removing ended runs: first out of sight, then bytes, then rows, then the space they took in the file."""
+"""Removing ended runs: first out of sight, then rows and the space they took, then the bytes of artifacts."""
 
-from trio_workflow.model.artifact import ArtifactRef
+import logging
+import math
+
+import trio
+
+from trio_workflow.errors import RuntimeClosedError, StoreLostError
 from trio_workflow.model.times import micros
 from trio_workflow.runtime.engine import Engine
+from trio_workflow.runtime.removal import failed_before, remove_due, remove_untried, retry
+
+logger = logging.getLogger("trio_workflow")
 
 PRUNED_AT_ONCE = 100  # runs per transaction
+PAUSE_AFTER_ERROR = 60.0
 
 
 async def delete_run(engine: Engine, run_id: str) -> None:
     await engine.store.delete_run(run_id)
-    await take_out_trash(engine)
+    failed = await failed_before(engine)  # before this run's: what fails now is not tried twice
+    await _purge_and_remove(engine)
+    await retry(engine, failed)
 
 
-async def prune(engine: Engine, older_than: float) -> int:
-    """Remove the runs that ended that many seconds ago or more; answers how many."""
+async def prune(engine: Engine, older_than: float, *, retries: bool = True) -> int:
+    """Remove the runs that ended that many seconds ago or more; returns how many.
+
+    retries: bytes that could not be removed before are tried again, whatever their date.
+    """
     before = engine.clock.now() - micros(older_than)
+    failed = await failed_before(engine) if retries else ()
     total = 0
     while found := await engine.store.prune(before, PRUNED_AT_ONCE):
         total += found
-        await take_out_trash(engine)
+        await _purge_and_remove(engine)
     if not total:
-        await take_out_trash(engine)  # what a process that was killed had left behind
+        await _purge_and_remove(engine)  # what a process that was killed had left behind
+    await retry(engine, failed)
     return total
 
 
-async def take_out_trash(engine: Engine) -> None:
-    """Bytes go before the rows that name them, so that a kill in between loses track of none.
+async def _purge_and_remove(engine: Engine) -> None:
+    await purge_deleted_runs(engine)
+    await remove_untried(engine)
 
-    One task at a time: each transaction is short, but those of several would be done in one commit.
+
+async def purge_deleted_runs(engine: Engine) -> None:
+    """Rows of deleted runs are gone, and bytes that no row names any more are removals.
+
+    One task at a time: each transaction is short, but group commit would make one of those of several tasks.
     """
     async with engine.cleaning:
         more = True
         while more:
-            keys: list[int] = []
-            for key, ref in await engine.store.trashed():
-                await _delete_bytes(engine, ref)
-                keys.append(key)
-            more = await engine.store.sweep(keys)
+            while await engine.store.release_artifacts():
+                pass
+            more = await engine.store.purge()
         while await engine.store.shrink():
             pass
 
 
-async def _delete_bytes(engine: Engine, ref: ArtifactRef | None) -> None:
-    """A runtime without an artifact store leaves the bytes to whoever owns that store."""
-    if ref is not None and engine.config.artifact_store is not None:
-        await engine.config.artifact_store.delete(ref)
+async def remove_pending(engine: Engine) -> None:
+    """What waits to be removed is tried, and the date of the next try is noted. Errors are logged.
+
+    Called when something was released here, and when that date has come. What other processes have released
+    is noticed then, and when the first workers, or the first cycle, of a runtime begin or end.
+    """
+    engine.removal_requested.value = False
+    engine.next_removal = math.inf
+    try:
+        next_try_at = await _remove_pending(engine)
+    except RuntimeClosedError:
+        return
+    except StoreLostError as error:
+        engine.crash_from(error)
+        return
+    except Exception as error:
+        logger.warning("bytes of artifacts could not be removed: %s", error)
+        engine.next_removal = trio.current_time() + PAUSE_AFTER_ERROR
+        return
+    if next_try_at is not None and engine.config.artifact_store is not None:
+        # At least a second: another process may be at work on what is due.
+        wait = max(1.0, (next_try_at - engine.clock.now()) / 1_000_000)
+        engine.next_removal = trio.current_time() + wait
+
+
+async def _remove_pending(engine: Engine) -> int | None:
+    """Returns the date of the next try, in microseconds."""
+    reads = engine.store.reads
+    pending = await reads.pending_removals()
+    is_due = pending.next_try_at is not None and pending.next_try_at <= engine.clock.now()
+    if pending.has_rows:
+        await purge_deleted_runs(engine)
+    if pending.has_rows or is_due:
+        await remove_due(engine)
+        pending = await reads.pending_removals()
+    return pending.next_try_at

@@ -6,14 +6,12 @@ from typing import Literal
 import attrs
 
 from trio_workflow.authoring.run_builder import plan_run
-from trio_workflow.errors import ConfigError, OptionError, RunInTrashError, RunNotFoundError, StoreLostError
+from trio_workflow.errors import ConfigError, OptionError, RunNotFoundError, StoreLostError
 from trio_workflow.model.payload import require_name
 from trio_workflow.model.plan import RunSpec
 from trio_workflow.model.records import WorkflowRun
 from trio_workflow.runtime.engine import Engine
-from trio_workflow.runtime.housekeeping import take_out_trash
 from trio_workflow.source import SOURCE
-from trio_workflow.store import Created
 
 IfExists = Literal["raise", "return"]
 
@@ -51,7 +49,7 @@ async def start_runs(engine: Engine, asked: Sequence[StartRun], if_exists: str) 
     engine.check_open()
     if not specs:
         return []
-    created = await _create(engine, specs, if_exists)
+    created = await engine.store.create_runs(specs, if_exists=if_exists)
     engine.publish()
     handles = {spec.id: RunHandle(spec.id, spec.package, spec.name, engine) for spec in specs}
     for run_id in created.existing:
@@ -59,15 +57,6 @@ async def start_runs(engine: Engine, asked: Sequence[StartRun], if_exists: str) 
         if there is not None:
             handles[run_id] = RunHandle(there.id, there.package, there.name, engine)
     return [handles[spec.id] for spec in specs]
-
-
-async def _create(engine: Engine, specs: Sequence[RunSpec], if_exists: str) -> Created:
-    """Ids of deleted runs can be used again, once nothing of those is left."""
-    try:
-        return await engine.store.create_runs(specs, if_exists=if_exists)
-    except RunInTrashError:
-        await take_out_trash(engine)
-        return await engine.store.create_runs(specs, if_exists=if_exists)
 
 
 async def _plan(engine: Engine, start: StartRun) -> RunSpec:

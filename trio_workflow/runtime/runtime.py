@@ -252,13 +252,17 @@ class Runtime:
             engine.publish()
 
     async def delete_run(self, run_id: str) -> None:
-        """Remove an ended run with all it has stored. Raises RunNotFoundError, RunStateError."""
+        """Remove an ended run with all it has stored. Raises RunNotFoundError, RunStateError.
+
+        Returns when its rows are gone and each of its artifacts was tried once. Bytes that could not be
+        removed are tried again later, and some that could not be removed before are tried now.
+        """
         _ids(run_id)
         with self._asked() as engine:
             await housekeeping.delete_run(engine, run_id)
 
     async def prune(self, older_than: float) -> int:
-        """Remove the runs that ended that many seconds ago or more; answers how many."""
+        """Remove runs that ended that many seconds ago or more, as `delete_run` does; returns how many."""
         if not _is_number(older_than) or not older_than >= 0:
             raise OptionError(f"prune older_than must be a number of seconds >= 0, not {older_than!r}")
         with self._asked() as engine:

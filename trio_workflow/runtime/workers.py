@@ -18,7 +18,7 @@ from trio_workflow.errors import (
 from trio_workflow.model.payload import require_name
 from trio_workflow.runtime.config import seconds
 from trio_workflow.runtime.engine import Engine
-from trio_workflow.runtime.housekeeping import prune
+from trio_workflow.runtime.housekeeping import prune, remove_pending
 from trio_workflow.runtime.session import Session
 
 logger = logging.getLogger("trio_workflow")
@@ -78,12 +78,10 @@ class Workers:
     ) -> None:
         async with _work_place(self._engine, queues) as (session, nursery):
             work.session = session
-            keep = self._engine.config.keep_finished
-            pruning = trio.CancelScope()
-            if keep is not None:
-                nursery.start_soon(_prune_always, self._engine, keep, pruning)
+            retention = trio.CancelScope()
+            nursery.start_soon(_retain, self._engine, retention)
             await session.run(lambda: _work(session, interval, max_cycles), task_status.started)
-            pruning.cancel()
+            retention.cancel()
 
     async def cycle(self) -> CycleResult:
         engine = self._engine
@@ -92,6 +90,7 @@ class Workers:
             async with _work_place(engine, cap=engine.config.max_workers) as (session, _):
                 work.session = session
                 await session.run(lambda: _one_cycle(session, failure), lambda: None)
+                await _remove_if_due(engine)
         if failure:
             raise failure[0]
         return _result(engine, session)
@@ -161,17 +160,40 @@ async def _one_cycle(session: Session, failure: list[StoreUnavailableError]) -> 
         await session.wait_for_bell(None)
 
 
-async def _prune_always(engine: Engine, keep: float, scope: trio.CancelScope) -> None:
+async def _retain(engine: Engine, scope: trio.CancelScope) -> None:
+    """Ended runs, and bytes of artifacts, are kept for no longer than they should be."""
+    keep = engine.config.keep_finished
     with scope:
-        while True:
-            try:
-                await prune(engine, keep)
-            except StoreLostError as error:
-                engine.crash_from(error)
-                return
-            except Exception as error:  # also what an artifact store of the user's raises: tried again later
-                logger.warning("ended runs could not be removed: %s", error)
-            await trio.sleep(min(60.0, max(1.0, keep / 10)))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_remove_forever, engine)
+            if keep is not None:
+                nursery.start_soon(_prune_always, engine, keep)
+
+
+async def _prune_always(engine: Engine, keep: float) -> None:
+    while True:
+        try:
+            await prune(engine, keep, retries=False)
+        except StoreLostError as error:
+            engine.crash_from(error)
+            return
+        except Exception as error:
+            logger.warning("ended runs could not be removed: %s", error)
+        await trio.sleep(min(60.0, max(1.0, keep / 10)))
+
+
+async def _remove_forever(engine: Engine) -> None:
+    """Try to remove the bytes that are due. While nothing waits to be removed, this waits for no date."""
+    while not engine.is_closed:
+        await remove_pending(engine)
+        with trio.CancelScope(deadline=engine.next_removal):
+            await engine.removal_requested.wait_value(True)
+
+
+async def _remove_if_due(engine: Engine) -> None:
+    """At the end of a cycle: dates that lie ahead are left to a later one."""
+    if engine.removal_requested.value or trio.current_time() >= engine.next_removal:
+        await remove_pending(engine)
 
 
 async def work_until_idle(engine: Engine) -> CycleResult:
@@ -183,6 +205,7 @@ async def work_until_idle(engine: Engine) -> CycleResult:
     with engine.hears_of_others(engine.config.poll_interval):
         async with _work_place(engine) as (session, _):
             await session.run(lambda: _until_idle(engine, session), lambda: None)
+            await _remove_if_due(engine)
     return _result(engine, session)
 
 

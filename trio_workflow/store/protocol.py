@@ -19,6 +19,7 @@ from trio_workflow.model.outcome import Completion
 from trio_workflow.model.plan import RunSpec
 from trio_workflow.model.policy import QueueConfig
 from trio_workflow.model.records import Page, QueueStatus, Record, Step, StepResult, Violation, WorkflowRun
+from trio_workflow.model.removal import FailedRemoval, PendingRemovals, Removal
 from trio_workflow.model.status import AttemptOutcome, RunStatus, StepStatus
 
 
@@ -97,6 +98,10 @@ class StoreReads(Protocol):
         self, collection: str, *, run_id: str | None, limit: int, after: str | None
     ) -> Page[Record]: ...
     async def queues(self, default: QueueConfig, now: int) -> list[QueueStatus]: ...
+    async def pending_removals(self) -> PendingRemovals:
+        """What waits to be removed, of any process."""
+        ...
+
     async def check(self) -> list[Violation]:
         """The state invariants that do not hold. Raises StoreLostError for damage that it meets."""
         ...
@@ -153,19 +158,40 @@ class Store(Protocol):
         ...
 
     async def delete_run(self, run_id: str) -> None:
-        """An ended run is out of sight; `trashed` and `sweep` remove what is left of it."""
+        """An ended run is out of sight, and its id is free; `release_artifacts` and `purge` do the rest."""
         ...
 
     async def prune(self, before: int, limit: int) -> int:
         """Some runs, up to `limit`, that ended by then are out of sight; answers how many, at last 0."""
         ...
 
-    async def trashed(self) -> Sequence[tuple[int, ArtifactRef | None]]:
-        """Some artifacts of deleted runs, whose bytes are to be deleted before `sweep` gets their keys."""
+    async def release_artifacts(self) -> bool:
+        """Some artifacts of deleted runs, and some released references, are removals; returns whether any.
+
+        When it returns, no loss of power brings back a row that names the bytes of a removal, unless the
+        store promises nothing for a loss of power.
+        """
         ...
 
-    async def sweep(self, artifact_keys: Sequence[int]) -> bool:
-        """Some rows of deleted runs are gone, these artifacts first; answers whether more are left."""
+    async def purge(self) -> bool:
+        """Some rows of deleted runs whose artifacts are released are gone; returns whether rows are left."""
+        ...
+
+    async def removals(self, until: int, limit: int) -> Sequence[Removal]:
+        """Some bytes whose next try is at `until` (microseconds) or before; with 0, that were never tried."""
+        ...
+
+    async def failed_removals(self, after: int, limit: int) -> Sequence[Removal]:
+        """Some bytes that could not be removed, due or not, in the order of their keys, after that key."""
+        ...
+
+    async def settle_removals(
+        self, removed: Sequence[int], failed: Sequence[FailedRemoval]
+    ) -> frozenset[int]:
+        """Removals that were carried out are gone, and failed ones have a later date, if they were due.
+
+        Returns the keys of those that failed for the first time.
+        """
         ...
 
     async def shrink(self) -> bool:

@@ -34,7 +34,18 @@ OF_OTHERS = (
 """What only a step that has not succeeded can break, or be the reason for."""
 OF_RUNS = ("check_counters", "check_run_status")
 OF_ARTIFACTS = ("check_artifact_sizes",)
-CHECKS = (*OF_RUNNING, *OF_STEPS, *OF_ATTEMPTS, *OF_OTHERS, *OF_RUNS, *OF_ARTIFACTS)
+OF_REMOVALS = ("check_removals_name_no_artifact",)
+OF_ATTEMPT_ARTIFACTS = ("check_attempt_artifacts",)
+CHECKS = (
+    *OF_RUNNING,
+    *OF_STEPS,
+    *OF_ATTEMPTS,
+    *OF_OTHERS,
+    *OF_RUNS,
+    *OF_ARTIFACTS,
+    *OF_REMOVALS,
+    *OF_ATTEMPT_ARTIFACTS,
+)
 
 
 @attrs.define
@@ -103,6 +114,23 @@ def look_at_artifacts(report: Report, after: int, conn: sqlite3.Connection) -> i
     return last
 
 
+def check_removals(report: Report, after: int, conn: sqlite3.Connection) -> int | None:
+    return _check_range(report, after, conn, "removals_after", OF_REMOVALS)
+
+
+def check_attempt_artifacts(report: Report, after: int, conn: sqlite3.Connection) -> int | None:
+    return _check_range(report, after, conn, "attempt_artifacts_after", OF_ATTEMPT_ARTIFACTS)
+
+
+def _check_range(
+    report: Report, after: int, conn: sqlite3.Connection, rows_after: str, names: Iterable[str]
+) -> int | None:
+    last = _far_enough(conn.execute(SQL[rows_after], {"after": after, "limit": STEPS_AT_ONCE}), STEPS_AT_ONCE)
+    if last is not None:
+        report.ask(conn, names, after + 1, last)
+    return last
+
+
 def _far_enough(rows: Iterable[tuple[int, int]], enough: int) -> int | None:
     """The key at which the sizes, added up, are enough; the last key if they never are."""
     key, total = None, 0
@@ -131,4 +159,11 @@ def _damage(error: Exception) -> sqlite3.Error:
     return damage
 
 
-LOOKS: tuple[Look, ...] = (look_at_running, look_at_steps, look_at_runs, look_at_artifacts)
+LOOKS: tuple[Look, ...] = (
+    look_at_running,
+    look_at_steps,
+    look_at_runs,
+    look_at_artifacts,
+    check_removals,
+    check_attempt_artifacts,
+)

@@ -7,8 +7,8 @@ Rule 2: nobody is answered, and no change is told, before COMMIT.
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import attrs
@@ -32,14 +32,20 @@ Verb = Callable[[Tx], Any]
 STUCK_AFTER = 150
 """Tries (of LOCK_WAIT seconds each) to take the lock, while no other process commits, before giving up."""
 
+_NORMAL = 1  # as PRAGMA synchronous reads it
+
 
 @attrs.define(eq=False)
 class Entry:
-    """Verbs that one task waits for. answers: one per verb, once the entry is done."""
+    """Verbs that one task waits for. answers: one per verb, once the entry is done.
+
+    durable: when the commit returns, no loss of power undoes it, nor any commit before it.
+    """
 
     verbs: tuple[Verb, ...]
     rank: int
     locks: bool = True  # whether the verbs need the write lock
+    durable: bool = False
     task: trio.lowlevel.Task | None = None  # parked, waiting for answers or for its turn to lead
     taken: bool = False
     cancel: Callable[[], Any] | None = None  # raises Cancelled; the task was cancelled while it was taken
@@ -66,13 +72,17 @@ class Committer:
         self.watch = Watch(path)
         self._look = connect_to_look(path)
         self._log = LogCheckpoint(path, conn, clock)
+        self._is_normal = conn.execute("PRAGMA synchronous").fetchone()[0] == _NORMAL
         self._committed: deque[Changes] = deque()
         self.rival_version = self._read_data_version()  # moves while others get the lock that we wait for
         self.is_severed = False
         self.statistics = CommitStatistics()
 
     def run(self, batch: list[Entry]) -> bool:
-        """Answer every entry; False if the database was locked and nothing was done."""
+        """Answer every entry; False if the database was locked and nothing was done.
+
+        The entries of a batch are all durable, or none is.
+        """
         try:
             if self.is_severed:
                 raise RuntimeClosedError("the workflow runtime is closed")
@@ -81,9 +91,10 @@ class Committer:
             if not any(entry.locks for entry in batch):
                 self._read_only(batch)
                 return True
-            if not self._begin():
-                return False
-            self._commit_together(batch)
+            with self._durable() if batch[0].durable and self._is_normal else nullcontext():
+                if not self._begin():
+                    return False
+                self._commit_together(batch)
             if self._log.is_due():
                 self._log.run()
         except sqlite3.Error as error:
@@ -93,6 +104,20 @@ class Committer:
             is_ours = isinstance(error, WorkflowError)
             self._fail_rest(batch, error if is_ours else self.watch.newer_schema() or error)
         return True
+
+    @contextmanager
+    def _durable(self) -> Generator[None]:
+        """Within the block a commit that writes something flushes the whole log, its earlier commits too.
+
+        With NORMAL no commit flushes the log. `synchronous` can be changed only outside of a transaction, so
+        that a durable call cannot share its transaction with calls that are not, and a commit that writes
+        nothing flushes nothing.
+        """
+        self._conn.execute("PRAGMA synchronous = FULL")
+        try:
+            yield
+        finally:
+            self._conn.execute("PRAGMA synchronous = NORMAL")
 
     @staticmethod
     def _fail_rest(batch: list[Entry], error: Exception) -> None:

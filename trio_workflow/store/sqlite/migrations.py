@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Sequence
 
 from trio_workflow.errors import StoreLostError
-from trio_workflow.store.sqlite.statements import SCHEMA
+from trio_workflow.store.sqlite.statements import LATER_SCHEMAS, SCHEMA
 
-MIGRATIONS: tuple[str, ...] = (SCHEMA,)
+MIGRATIONS: tuple[str, ...] = (SCHEMA, *LATER_SCHEMAS)
 NEWEST = len(MIGRATIONS)
 
 

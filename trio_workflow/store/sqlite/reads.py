@@ -13,6 +13,7 @@ from trio_workflow.errors import OptionError
 from trio_workflow.model.artifact import ArtifactRef
 from trio_workflow.model.policy import QueueConfig
 from trio_workflow.model.records import Page, QueueStatus, Record, Step, StepResult, Violation, WorkflowRun
+from trio_workflow.model.removal import PendingRemovals
 from trio_workflow.model.status import FINAL_STEP, RunStatus, StepStatus
 from trio_workflow.store.protocol import StoredArtifact
 from trio_workflow.store.sqlite.check import LOOKS, Report, look_at_sound_rows
@@ -97,6 +98,9 @@ class SQLiteReads:
 
     async def queues(self, default: QueueConfig, now: int) -> list[QueueStatus]:
         return await self._readers.read(lambda conn: queue_statuses(conn, default, now))
+
+    async def pending_removals(self) -> PendingRemovals:
+        return await self._readers.read(_pending_removals)
 
     async def check(self) -> list[Violation]:
         """Cost: in proportion to the store, in many short read transactions beside its writers.
@@ -190,6 +194,12 @@ def _artifact(conn: sqlite3.Connection, run_id: str, step_id: str, name: str) ->
             if artifact["name"] == wanted:
                 return _stored(artifact)
     return None
+
+
+def _pending_removals(conn: sqlite3.Connection) -> PendingRemovals:
+    next_removal = conn.execute(SQL["next_removal"]).fetchone()
+    has_rows = bool(conn.execute(SQL["has_rows_to_remove"]).fetchone()[0])
+    return PendingRemovals(has_rows, None if next_removal is None else next_removal[0])
 
 
 def _stored(row: Any) -> StoredArtifact:

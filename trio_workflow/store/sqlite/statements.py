@@ -8,8 +8,20 @@ from types import MappingProxyType
 _HEAD = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
+_FOLDER = files("trio_workflow.store.sqlite") / "sql"
+
+
 def _read(file: str) -> str:
-    return (files("trio_workflow.store.sqlite") / "sql" / file).read_text(encoding="utf-8")
+    return (_FOLDER / file).read_text(encoding="utf-8")
+
+
+def _migrations() -> tuple[str, ...]:
+    """The scripts in migrations/, which are named NUMBER_WORDS.sql, in the order of their numbers from 2."""
+    names = sorted(file.name for file in (_FOLDER / "migrations").iterdir() if file.name.endswith(".sql"))
+    for number, name in enumerate(names, 2):
+        if not name.startswith(f"{number:03}_"):
+            raise AssertionError(f"the migration {name} should have the number {number:03}")
+    return tuple(_read(f"migrations/{name}") for name in names)
 
 
 def _statements(text: str) -> Iterator[tuple[str, str]]:
@@ -28,4 +40,6 @@ def _load(*names: str) -> Mapping[str, str]:
 
 
 SCHEMA = _read("schema.sql")
-SQL = _load("create", "claim", "complete", "control", "read", "check")
+LATER_SCHEMAS = _migrations()
+"""They lead from one schema version to the next, from version 1 on. No script is ever changed."""
+SQL = _load("create", "claim", "complete", "control", "removal", "read", "check")

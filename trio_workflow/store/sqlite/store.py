@@ -9,11 +9,11 @@ import outcome
 import trio
 
 from trio_workflow.clock import Clock
-from trio_workflow.model.artifact import ArtifactRef
 from trio_workflow.model.changes import Changes, ClaimRequest, Renewal
 from trio_workflow.model.outcome import Completion
 from trio_workflow.model.plan import RunSpec
 from trio_workflow.model.policy import QueueConfig
+from trio_workflow.model.removal import FailedRemoval, Removal
 from trio_workflow.offload import Offload
 from trio_workflow.source import SOURCE
 from trio_workflow.store.protocol import Created, Exchanged, StoreStatistics
@@ -26,8 +26,14 @@ from trio_workflow.store.sqlite.verbs.cancel import cancel_run
 from trio_workflow.store.sqlite.verbs.claim import claim
 from trio_workflow.store.sqlite.verbs.complete import complete, fence, renew, save
 from trio_workflow.store.sqlite.verbs.create import create_runs
-from trio_workflow.store.sqlite.verbs.delete import delete_run, prune, sweep, trashed_artifacts
+from trio_workflow.store.sqlite.verbs.delete import delete_run, prune, purge
 from trio_workflow.store.sqlite.verbs.queues import configure_queues, queue_limits
+from trio_workflow.store.sqlite.verbs.removal import (
+    failed_removals,
+    release_artifacts,
+    removals,
+    settle_removals,
+)
 from trio_workflow.store.sqlite.verbs.retry import retry_run, retry_step
 from trio_workflow.store.sqlite.verbs.shrink import shrink
 from trio_workflow.store.sqlite.writer import EXCHANGE, RENEWAL, Writer
@@ -91,11 +97,22 @@ class OpenSQLiteStore:
     async def prune(self, before: int, limit: int) -> int:
         return await self._writer.submit(partial(prune, before=before, limit=limit))
 
-    async def trashed(self) -> Sequence[tuple[int, ArtifactRef | None]]:
-        return await self._writer.submit(trashed_artifacts, locks=False)
+    async def release_artifacts(self) -> bool:
+        return await self._writer.submit(release_artifacts, durable=True)
 
-    async def sweep(self, artifact_keys: Sequence[int]) -> bool:
-        return await self._writer.submit(partial(sweep, artifact_keys=artifact_keys))
+    async def purge(self) -> bool:
+        return await self._writer.submit(purge)
+
+    async def removals(self, until: int, limit: int) -> Sequence[Removal]:
+        return await self._writer.submit(partial(removals, until=until, limit=limit), locks=False)
+
+    async def failed_removals(self, after: int, limit: int) -> Sequence[Removal]:
+        return await self._writer.submit(partial(failed_removals, after=after, limit=limit), locks=False)
+
+    async def settle_removals(
+        self, removed: Sequence[int], failed: Sequence[FailedRemoval]
+    ) -> frozenset[int]:
+        return await self._writer.submit(partial(settle_removals, removed=removed, failed=failed))
 
     async def shrink(self) -> bool:
         return await self._writer.submit(partial(shrink, at_end=self._committer.ask_for_checkpoint))

@@ -72,6 +72,7 @@ class Book:
     revoked: list[str] = attrs.field(factory=list[str])
     ready: bool = False
     due: int | None = None
+    released: bool = False
     _runs: dict[int, RunEntry] = attrs.field(factory=dict[int, RunEntry])
     _turns: dict[str, int] = attrs.field(factory=dict[str, int])
 
@@ -155,6 +156,7 @@ class Book:
             revoked=tuple(self.revoked),
             ready=self.ready,
             due=self.due,
+            released=self.released,
         )
         self.tx.changes.append(changes)
         return changes

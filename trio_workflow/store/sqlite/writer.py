@@ -1,10 +1,12 @@
 """One writer for everybody: whoever finds it idle commits for all who are waiting (group commit).
 
 Rule 1: entries are changed only by the event loop, or by the thread that runs the batch they are in.
-Rule 2: of the tasks with an entry in line one leads: it takes the whole line, has it run as one transaction
-in one thread hop, and when its own entry is done hands over to the first that came meanwhile. There is no
-background task, so that the store needs no nursery.
+Rule 2: of the tasks with an entry in line one leads: it takes the line from its front, has it run as one
+transaction in one thread hop, and when its own entry is done hands over to the first that came meanwhile.
+There is no background task, so that the store needs no nursery.
 Rule 3: cancelled before it was taken, an entry never happened; once taken, it is waited for.
+Rule 4: a batch is the longest front of the line whose entries are all durable, or all not. So both kinds of
+entry are run in the order in which they came, and neither can keep the other waiting for ever.
 
 The hard part is a leader that meets a locked database: it lets go of what it took, so that those who were
 cancelled meanwhile can leave, and those who came (a renewal, say) join before the next try.
@@ -39,19 +41,21 @@ class Writer:
         self._line: list[Entry] = []
         self._is_led = False
 
-    async def submit(self, verb: Callable[[Tx], T], rank: int = ORDINARY, *, locks: bool = True) -> T:
+    async def submit(
+        self, verb: Callable[[Tx], T], rank: int = ORDINARY, *, locks: bool = True, durable: bool = False
+    ) -> T:
         """The verb's answer, after its commit; or what it raised, after its rollback."""
-        [answer] = await self.submit_all((verb,), rank, locks=locks)
+        [answer] = await self.submit_all((verb,), rank, locks=locks, durable=durable)
         value: T = answer.unwrap()
         return value
 
     @trio.lowlevel.enable_ki_protection
     async def submit_all(
-        self, verbs: Sequence[Verb], rank: int, *, locks: bool = True
+        self, verbs: Sequence[Verb], rank: int, *, locks: bool = True, durable: bool = False
     ) -> list[outcome.Outcome[Any]]:
         """Verbs that stand in line together, so that one commit does them all; an answer for each."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        entry = Entry(tuple(verbs), rank, locks)
+        entry = Entry(tuple(verbs), rank, locks, durable)
         self._line.append(entry)
         if self._is_led:
             await self._stand_in_line(entry)
@@ -86,9 +90,9 @@ class Writer:
                 rival = self._committer.rival_version
                 if await self._run(batch):
                     tries = 0
-                    continue
-                tries = tries + 1 if rival == self._committer.rival_version else 0
-                self._let_go(batch, own, is_stuck=tries >= committing.STUCK_AFTER)
+                else:
+                    tries = tries + 1 if rival == self._committer.rival_version else 0
+                    self._let_go(batch, own, is_stuck=tries >= committing.STUCK_AFTER)
                 if own.answers is None:
                     await trio.lowlevel.checkpoint_if_cancelled()
         finally:
@@ -99,8 +103,10 @@ class Writer:
             self._hand_over()
 
     def _take(self) -> list[Entry]:
-        batch = sorted(self._line, key=lambda entry: entry.rank)  # stable: in line within a rank
-        self._line.clear()
+        durable, line = self._line[0].durable, self._line
+        end = next((n for n, entry in enumerate(line) if entry.durable is not durable), len(line))
+        batch = sorted(line[:end], key=lambda entry: entry.rank)  # stable: in line within a rank
+        del line[:end]
         for entry in batch:
             entry.taken = True
         return batch

@@ -34,6 +34,10 @@ CHANCES = {
 }
 
 
+CHANCE_OF_FAILED_REMOVAL = 0.2
+"""Of a try to remove an artifact's bytes, where operators delete runs. It changes how no attempt ends."""
+
+
 class Faults:
     """Faults of the store and of processes. They stop when `is_over`."""
 
@@ -41,6 +45,7 @@ class Faults:
         self._world, self._history = world, history
         self._rolls: dict[Fault, random.Random] = {}
         self._reads = world.random("reads")
+        self._removals = world.random("removals")
         self._full_until = 0.0
         self._slow_until: dict[Actor, float] = {}
         self._put_late_at = 0.0  # when the last process that was stopped within a put or a removal goes on
@@ -122,6 +127,10 @@ class Faults:
         """As with the rows of a transaction: of what is to be removed nothing is."""
         if self.strikes(Fault.CRASH_BYTES):
             process.die_here()
+        has_faults = not self.is_over and Fault.DELETE in self._world.faults
+        if has_faults and self._removals.random() < CHANCE_OF_FAILED_REMOVAL:
+            self._history.count("removal", "failed")
+            raise OSError("the bytes cannot be removed now")
 
     async def take_time(self, process: Actor, about: object, point: Point) -> None:
         if point is Point.CALL:

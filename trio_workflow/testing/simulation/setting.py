@@ -16,7 +16,7 @@ from trio_workflow.projections import SQLiteProjectionStore
 from trio_workflow.runtime.config import Config
 from trio_workflow.store import SQLiteStore
 from trio_workflow.store.sqlite import committer, log_checkpoint
-from trio_workflow.store.sqlite.verbs import delete
+from trio_workflow.store.sqlite.verbs import delete, removal
 from trio_workflow.testing.simulation.stage import Stage
 from trio_workflow.testing.simulation.world import Fault, Feature, World
 
@@ -54,7 +54,7 @@ _SMALL = (
     (delete, "ROWS_AT_ONCE", 12),
     (delete, "STEPS_AT_ONCE", 2),
     (delete, "PAYLOADS_AT_ONCE", 2),
-    (delete, "ARTIFACTS_AT_ONCE", 2),
+    (removal, "ARTIFACTS_AT_ONCE", 2),
 )
 
 

@@ -150,6 +150,29 @@ GROUP BY q.queue HAVING count(*) > q.max_workers
 SELECT 'artifact ' || id AS subject, 'has a size of ' || size || ' and a body of ' || length(body) AS message
 FROM artifacts WHERE artifact_key BETWEEN :first AND :last AND body IS NOT NULL AND length(body) <> size
 
+-- name: check_removals_name_no_artifact
+SELECT 'removal of ' || m.uri AS subject, 'is of the bytes of artifact ' || a.id AS message
+FROM artifact_removals m
+CROSS JOIN artifacts a INDEXED BY artifacts_of_uri ON a.ref IS NOT NULL AND json_extract(a.ref, '$.uri') = m.uri
+CROSS JOIN runs r ON r.run_key = a.run_key
+WHERE m.removal_key BETWEEN :first AND :last AND m.uri <> ''
+
+-- name: check_attempt_artifacts
+SELECT 'artifact ' || t.id || ' of an attempt' AS subject, CASE
+  WHEN s.status IS NULL THEN 'belongs to a step that does not exist, and is not released'
+  ELSE 'is not released, and its step has succeeded' END AS message
+FROM attempt_artifacts t LEFT JOIN steps s ON s.step_key = t.step_key AND s.run_key = t.run_key
+WHERE t.attempt_artifact_key BETWEEN :first AND :last AND t.released = 0
+  AND (s.status IS NULL OR s.status = 'succeeded')
+  AND NOT EXISTS (SELECT 1 FROM trash o WHERE o.run_key = t.run_key)
+
+-- name: removals_after
+SELECT removal_key, 1 FROM artifact_removals WHERE removal_key > :after ORDER BY removal_key LIMIT :limit
+
+-- name: attempt_artifacts_after
+SELECT attempt_artifact_key, 1 FROM attempt_artifacts
+WHERE attempt_artifact_key > :after ORDER BY attempt_artifact_key LIMIT :limit
+
 -- name: artifacts_after
 SELECT artifact_key, coalesce(length(body), 0) AS bytes FROM artifacts
 WHERE artifact_key > :after ORDER BY artifact_key LIMIT :limit

@@ -60,17 +60,6 @@ SELECT run_key FROM trash ORDER BY run_key LIMIT 1
 -- name: out_of_trash
 DELETE FROM trash WHERE run_key = :run_key
 
--- name: trash_refs
-SELECT a.artifact_key, a.ref, coalesce(length(a.body), 0) AS size
-FROM trash o CROSS JOIN artifacts a INDEXED BY artifacts_of_run ON a.run_key = o.run_key
-ORDER BY o.run_key, a.artifact_key LIMIT :limit
-
--- name: has_artifacts
-SELECT 1 FROM artifacts WHERE run_key = ? LIMIT 1
-
--- name: remove_artifact
-DELETE FROM artifacts WHERE artifact_key = ?
-
 -- name: trash_steps
 SELECT step_key FROM steps WHERE run_key = :run_key LIMIT :limit
 

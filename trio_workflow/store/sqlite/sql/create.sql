@@ -1,6 +1,3 @@
--- name: is_in_trash
-SELECT 1 FROM trash WHERE id = :id LIMIT 1
-
 -- name: existing_run
 SELECT r.run_key, r.package, coalesce(i.input, 'null') AS input
 FROM runs r LEFT JOIN run_inputs i USING (run_key) WHERE r.id = :id

@@ -23,6 +23,7 @@ from trio_workflow.store.sqlite.transaction import Book, Tx
 from trio_workflow.store.sqlite.verbs.again import ready_again
 from trio_workflow.store.sqlite.verbs.create import add_steps, known_steps
 from trio_workflow.store.sqlite.verbs.expire import take_back
+from trio_workflow.store.sqlite.verbs.removal import keep_for_removal, release_attempt_artifacts
 from trio_workflow.store.sqlite.verbs.settle import settle
 
 
@@ -56,11 +57,11 @@ def complete(tx: Tx, completions: Sequence[Completion]) -> Completed:
     live = fence(tx, [(completion.step_key, completion.token) for completion in completions])
     book, ending = Book(tx), _Ending()
     accepted = [
-        (row, *_store_children(book, row, completion.outcome))
+        (row, completion, *_store_children(book, row, completion.outcome))
         for completion in completions
         if (row := live.pop(completion.token, None)) is not None
     ]
-    for row, outcome, emitted in accepted:
+    for row, completion, outcome, emitted in accepted:
         match outcome:
             case Success():
                 _succeed(book, ending, row, outcome, emitted)
@@ -70,7 +71,12 @@ def complete(tx: Tx, completions: Sequence[Completion]) -> Completed:
                 _release(book, ending, row)
             case _:
                 _lose(book, ending, row, outcome)
+        if completion.stored and not isinstance(outcome, Success):
+            keep_for_removal(book, row.run_key, row.step_key, completion.stored)
     ending.write(book)
+    for completion in completions:
+        if completion.stored and completion.token not in ending.outcomes:  # stale
+            keep_for_removal(book, completion.run_key, completion.step_key, completion.stored)
     settle(book, met=ending.met, dead=ending.dead)
     return Completed(book.close(), ending.outcomes)
 
@@ -96,11 +102,13 @@ def _store_children(book: Book, row: HeldRow, outcome: Outcome) -> tuple[Outcome
 class _Ending:
     """Rows to write for a batch of completions, gathered so that each table is written at once.
 
-    met: the steps that succeeded; successes: how many of them each run has.
+    met: the steps that succeeded; successes: how many of them each run has. retried: those of them that had
+    an earlier attempt, with their runs: a first attempt has left nothing, and nothing is looked up for it.
     """
 
     met: list[int] = attrs.field(factory=list[int])
     successes: Counter[int] = attrs.field(factory=Counter[int])
+    retried: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
     dead: dict[int, str] = attrs.field(factory=dict[int, str])
     outcomes: dict[str, AttemptOutcome] = attrs.field(factory=dict[str, AttemptOutcome])
     attempts: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]])
@@ -128,12 +136,16 @@ class _Ending:
         ):
             if rows:
                 tx.many(name, rows)
+        for run_key, step_key in self.retried:
+            release_attempt_artifacts(book, run_key, step_key)
 
 
 def _succeed(book: Book, ending: _Ending, row: HeldRow, success: Success, emitted: list[str]) -> None:
     run_key, step_key = row.run_key, row.step_key
     ending.met.append(step_key)
     ending.successes[run_key] += 1
+    if row.attempt > 1:
+        ending.retried.append((run_key, step_key))
     ending.outcomes[row.token] = AttemptOutcome.SUCCEEDED
     _note(book, row, StepStatus.SUCCEEDED, AttemptOutcome.SUCCEEDED)
     if success.data != "null" or emitted:

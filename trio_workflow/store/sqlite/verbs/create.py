@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from trio_workflow.errors import RunExistsError, RunInTrashError
+from trio_workflow.errors import RunExistsError
 from trio_workflow.model.plan import RunSpec, StepSpec
 from trio_workflow.model.status import StepStatus
 from trio_workflow.model.times import micros
@@ -23,9 +23,6 @@ def create_runs(tx: Tx, specs: Sequence[RunSpec], if_exists: str) -> Created:
     and input is left as it is and answered. A graph that is none raises GraphError.
     """
     existing = _existing(tx, specs, if_exists)
-    for spec in specs:
-        if tx.one("is_in_trash", {"id": spec.id}):
-            raise RunInTrashError(f'run "{spec.id}" is still being deleted: try again in a moment')
     fresh: dict[str, RunSpec] = {}
     for spec in specs:
         if spec.id not in existing:

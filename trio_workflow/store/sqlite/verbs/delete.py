@@ -1,27 +1,24 @@
-"""Ended runs are removed: out of sight in one transaction, then their rows and bytes little by little.
+"""Ended runs are removed: out of sight in one transaction, then their artifacts, then their rows, in batches.
 
-Rule 1: the run's row goes first. What is left belongs to nobody, so that a crash in between leaves orphans to
-sweep (their run_key is in the trash), never an artifact row without its bytes in a run that one can see.
-Rule 2: a transaction removes no more than a portion, whatever the runs look like, so that those who want the
-write lock do not wait for long. Only one row cannot be divided.
+Rule 1: the run's row goes first. A crash in between leaves rows that belong to no run, and their run_key in
+the trash, never an artifact row without its bytes in a run that can be read.
+Rule 2: steps and all other rows go after the run's artifacts (see removal.py), so that no reference is lost.
+Rule 3: a transaction removes no more than a batch, whatever the runs look like, so that other writers do not
+wait for long. Only one row cannot be divided.
 """
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 
 from trio_workflow.errors import RunNotFoundError, RunStateError
-from trio_workflow.model.artifact import ArtifactRef
-from trio_workflow.store.sqlite.rows import ref_of, to_json
+from trio_workflow.store.sqlite.rows import to_json
 from trio_workflow.store.sqlite.transaction import Tx
 
 ROWS_AT_ONCE = 2000  # some 10 ms of the write lock
 STEPS_AT_ONCE = 250
 PAGES_AT_ONCE = 8192  # 32 MB of what does not fit into rows
 PAYLOADS_AT_ONCE = 32  # rows that may be large: after so many it is asked how many pages that was
-ARTIFACTS_AT_ONCE = 500
-BYTES_AT_ONCE = 32 * 1024**2  # of inline artifacts
 
 
 @attrs.define
@@ -81,34 +78,23 @@ def _throw_away(portion: Portion, row: Any) -> None:
     portion.tx.run("into_trash", {"run_key": row["run_key"], "id": row["id"]})
 
 
-def trashed_artifacts(tx: Tx) -> list[tuple[int, ArtifactRef | None]]:
-    """Some artifacts of deleted runs, by key; without a reference if they were inline."""
-    return list(_trashed(tx))
+def purge(tx: Tx) -> bool:
+    """Some rows of deleted runs are removed; returns whether rows are left.
 
-
-def _trashed(tx: Tx) -> Iterator[tuple[int, ArtifactRef | None]]:
-    total = 0
-    for key, ref, size in tx.run("trash_refs", {"limit": ARTIFACTS_AT_ONCE}):
-        yield key, None if ref is None else ref_of(ref)
-        total += size
-        if total >= BYTES_AT_ONCE:
-            return
-
-
-def sweep(tx: Tx, artifact_keys: Sequence[int]) -> bool:
-    """Some rows of deleted runs are removed: first these artifacts (their bytes are gone), then steps.
-
-    Answers whether more is left.
+    A run that still has artifacts is left as it is, and so are the runs after it.
     """
-    tx.many("remove_artifact", ((key,) for key in artifact_keys))
-    portion = Portion(tx, ROWS_AT_ONCE - len(artifact_keys))
+    batch = Portion(tx)
     while (row := tx.one("next_trash")) is not None:
         run_key = row[0]
-        if portion.is_used_up or tx.one("has_artifacts", (run_key,)) or not _empty(portion, run_key):
+        if batch.is_used_up or _has_artifacts(tx, run_key) or not _empty(batch, run_key):
             return True
         tx.run("out_of_trash", {"run_key": run_key})
-        portion.rows -= 1
+        batch.rows -= 1
     return False
+
+
+def _has_artifacts(tx: Tx, run_key: int) -> bool:
+    return any(tx.one(name, (run_key,)) for name in ("has_artifacts", "has_attempt_artifacts"))
 
 
 def _empty(portion: Portion, run_key: int) -> bool:

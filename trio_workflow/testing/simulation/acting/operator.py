@@ -148,10 +148,16 @@ class Operator:
     async def _delete(self) -> None:
         self._stage.faults.count(Fault.DELETE)
         run_id = self._some_run()
+        run_key = self._row("SELECT run_key FROM runs WHERE id = ?", run_id)
         await self._rt.delete_run(run_id)
+        if run_key is not None and self._row("SELECT 1 FROM trash WHERE run_key = ?", run_key):
+            self._stage.history.tell("rows are left of a run that was deleted", run_id)
+
+    def _row(self, sql: str, param: object) -> object:
+        """The first column of the row, None without a row."""
         with closing(sqlite3.connect(self._stage.store)) as conn:
-            if conn.execute("SELECT 1 FROM trash WHERE id = ?", (run_id,)).fetchone():
-                self._stage.history.tell("rows are left of a run that was deleted", run_id)
+            row = conn.execute(sql, (param,)).fetchone()
+        return None if row is None else row[0]
 
     async def _prune(self) -> None:
         self._stage.faults.count(Fault.DELETE)

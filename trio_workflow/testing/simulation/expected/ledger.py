@@ -20,7 +20,7 @@ from trio_workflow.testing.simulation.expected.runs import (
 
 _RUN = """
 SELECT r.run_key, r.status, r.package, r.name, r.created_at, r.started_at, r.finished_at, r.metadata,
-  coalesce(i.input, 'null') AS input, (SELECT count(*) FROM trash t WHERE t.id = r.id) AS in_trash,
+  coalesce(i.input, 'null') AS input,
   (SELECT json_group_object(m.key, m.value) FROM run_metadata m WHERE m.run_key = r.run_key) AS listed_by,
   (SELECT json_group_object(a.id, s.id) FROM aliases a JOIN steps s USING (step_key)
     WHERE a.run_key = r.run_key) AS aliases
@@ -114,14 +114,29 @@ def _turns(rows: Iterable[sqlite3.Row], run: ExpectedRun) -> Iterator[str]:
             yield f"run {run.id} has turns {found} in its queues, expected {wanted}"
 
 
+_OF_RUNS = (
+    "steps",
+    "run_inputs",
+    "run_metadata",
+    "records",
+    "artifacts",
+    "aliases",
+    "attempt_artifacts",
+    "trash",
+)
+
+
 def orphans(conn: sqlite3.Connection) -> Iterator[str]:
     """Rows of runs and steps that are not there."""
-    for table in ("steps", "run_inputs", "run_metadata", "records", "artifacts", "aliases", "trash"):
+    for table in _OF_RUNS:
         (count,) = conn.execute(
             f"SELECT count(*) FROM {table} WHERE run_key NOT IN (SELECT run_key FROM runs)"
         ).fetchone()
         if count:
             yield f"{count} in {table}"
+    (removals,) = conn.execute("SELECT count(*) FROM artifact_removals").fetchone()
+    if removals:
+        yield f"{removals} in artifact_removals"
     for table in ("step_inputs", "dependencies", "attempts", "results", "checkpoints"):
         (count,) = conn.execute(
             f"SELECT count(*) FROM {table} WHERE step_key NOT IN (SELECT step_key FROM steps)"
@@ -143,7 +158,6 @@ def _wanted_of_run(run: ExpectedRun) -> dict[str, object]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "aliases": run.aliases,
-        "in_trash": 0,
     }
 
 

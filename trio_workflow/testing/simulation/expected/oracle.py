@@ -25,6 +25,7 @@ from trio_workflow.testing.simulation.expected.runs import (
     FAILED,
     READY,
     RUNNING,
+    SUCCEEDED,
     ExpectedRun,
     ExpectedStep,
     all_steps,
@@ -66,6 +67,9 @@ class Oracle:
         self.deleted: set[str] = set()
         self.deleted_steps = 0
         self.deleted_refs: list[ArtifactRef] = []  # to bytes that nobody may need any more
+        self.attempt_refs: dict[
+            str, tuple[int, ArtifactRef]
+        ] = {}  # by uri: what attempts put, with the run's key
         self.queues: dict[str, QueueConfig] = {}
         self.most: Counter[str] = Counter()  # the highest limit under which each queue was claimed from
         self.owners: dict[str, str] = {}  # every token ever leased -> the process
@@ -98,7 +102,7 @@ class Oracle:
                 self.known_gone.setdefault(token, fact.time)
 
     def _is_as_promised(self, fact: Fact) -> bool:
-        expected = expected_refusals(self.runs, self.deleted, fact.verb, fact.asked)
+        expected = expected_refusals(self.runs, fact.verb, fact.asked)
         if is_as_promised(expected, fact.refusal):
             return True
         self._tell(
@@ -149,6 +153,8 @@ class Oracle:
 
     def _complete(self, fact: Fact, answer: Completed, completions: Iterable[Completion]) -> None:
         running = self.running
+        for completion in completions:
+            self.attempt_refs |= {s.ref.uri: (completion.run_key, s.ref) for s in completion.stored}
         accepted: dict[str, tuple[ExpectedStep, Completion]] = {}
         for completion in completions:
             step = running.get(completion.token)
@@ -205,6 +211,7 @@ class Oracle:
                 continue
             if claim.token in self.owners:
                 self._tell("a token was used twice", claimed.name)
+            claimed.run.key = claim.run_key
             claimed.lease(claim.token, request.worker_id, fact.now, request.lease)
             if claimed.run.started_at is None:
                 claimed.run.started_at = fact.now
@@ -319,6 +326,18 @@ class Oracle:
     def _configure_queues(self, fact: Fact, answer: object, queues: Mapping[str, QueueConfig]) -> None:
         self.queues.update(queues)
 
+    def unused_refs(self) -> list[ArtifactRef]:
+        """References that attempts put, to bytes that must be gone once all that is due is removed."""
+        runs = {run.key: run for run in self.runs.values()}
+        used = {
+            w.ref.uri for step in all_steps(self.runs.values()) for w in step.artifacts if w.ref is not None
+        }
+        return [
+            ref
+            for uri, (run_key, ref) in self.attempt_refs.items()
+            if uri not in used and not (run_key in runs and _is_kept(runs[run_key], ref))
+        ]
+
     def timeout_of(self, run_id: str, step_id: str) -> float | None:
         step = self.step(run_id, step_id)
         return None if step is None else step.spec.timeout
@@ -326,6 +345,12 @@ class Oracle:
     def step(self, run_id: str, step_id: str) -> ExpectedStep | None:
         run = self.runs.get(run_id)
         return None if run is None else run.steps.get(step_id)
+
+
+def _is_kept(run: ExpectedRun, ref: ArtifactRef) -> bool:
+    """Whether the step that put it has not succeeded: its bytes stay until it does, or its run is deleted."""
+    step_id = ref.id.split("/")[1].replace("%2F", "/").replace("%25", "%")
+    return run.steps[step_id].status is not SUCCEEDED
 
 
 def _word(step: ExpectedStep) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 
 from trio_workflow.errors import (
     RunExistsError,
-    RunInTrashError,
     RunNotFoundError,
     RunStateError,
     StepNotFoundError,
@@ -16,7 +15,6 @@ from trio_workflow.testing.simulation.expected.runs import FAILED, ExpectedRun
 
 REFUSALS = (
     RunExistsError,
-    RunInTrashError,
     RunNotFoundError,
     RunStateError,
     StepNotFoundError,
@@ -28,11 +26,11 @@ _ABOUT_A_RUN = ("cancel_run", "retry_run", "retry_step", "delete_run")
 
 
 def expected_refusals(
-    runs: Mapping[str, ExpectedRun], deleted: Iterable[str], verb: str, asked: Mapping[str, Any]
+    runs: Mapping[str, ExpectedRun], verb: str, asked: Mapping[str, Any]
 ) -> tuple[type[Exception], ...] | None:
-    """With which of these the verb must be refused; None if it must not be. Empty: nothing is promised."""
+    """With which of these the verb must be refused; None if it must not be."""
     if verb == "create_runs":
-        return _of_a_start(runs, deleted, asked["specs"], asked["if_exists"])
+        return _of_a_start(runs, asked["specs"], asked["if_exists"])
     if verb not in _ABOUT_A_RUN:
         return None
     run = runs.get(asked["run_id"])
@@ -55,7 +53,7 @@ def _of_a_step(run: ExpectedRun, step_id: str) -> tuple[type[Exception], ...] | 
 
 
 def _of_a_start(
-    runs: Mapping[str, ExpectedRun], deleted: Iterable[str], specs: Iterable[RunSpec], if_exists: str
+    runs: Mapping[str, ExpectedRun], specs: Iterable[RunSpec], if_exists: str
 ) -> tuple[type[Exception], ...] | None:
     first: dict[str, RunSpec] = {}
     for spec in specs:
@@ -64,11 +62,8 @@ def _of_a_start(
         if is_other or (there is not None and if_exists == "raise"):
             return (RunExistsError,)
         first.setdefault(spec.id, spec)
-    # Of one that was deleted rows may be left, or not: it is refused until they are gone.
-    return () if any(spec.id in set(deleted) - runs.keys() for spec in first.values()) else None
+    return None
 
 
 def is_as_promised(expected: tuple[type[Exception], ...] | None, refusal: BaseException | None) -> bool:
-    if expected == ():
-        return refusal is None or isinstance(refusal, RunInTrashError)
     return refusal is None if expected is None else isinstance(refusal, expected)

@@ -166,6 +166,7 @@ class ExpectedRun:
     aliases: dict[str, str] = attrs.field(factory=dict[str, str])
     dedup: dict[str, str] = attrs.field(factory=dict[str, str])
     is_canceled: bool = False
+    key: int = 0  # of its row, known from its first claim on
     started_at: int | None = None
     finished_at: int | None = None
 

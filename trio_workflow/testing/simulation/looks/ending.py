@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 
 import trio
 
@@ -74,9 +75,13 @@ async def _look_at_artifact(stage: Stage, rt: Runtime, step: ExpectedStep, write
 
 async def _look_for_deleted(stage: Stage, rt: Runtime) -> None:
     """The bytes of deleted runs are gone. Where no two attempts write the same, nobody has put them again."""
-    for ref in () if stage.world.has(Feature.SAME_BYTES) else stage.oracle.deleted_refs:
-        try:
-            async with engine_of(rt).artifacts.open(ref):
-                stage.history.tell("bytes are left of a run that was deleted", ref.id)
-        except ArtifactNotFoundError:
-            pass
+    if stage.world.has(Feature.SAME_BYTES):
+        return
+    for message, refs in (
+        ("bytes are left of a run that was deleted", stage.oracle.deleted_refs),
+        ("bytes are left of an attempt that did not succeed", stage.oracle.unused_refs()),
+    ):
+        for ref in refs:
+            with suppress(ArtifactNotFoundError):
+                async with engine_of(rt).artifacts.open(ref):
+                    stage.history.tell(message, ref.id)
