@@ -1,9 +1,11 @@
 """What a call leaves when it is over: no waiter, no interval, no lock, no connection, no open file."""
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -15,9 +17,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_workflow import Runtime, StepContext, executor
 from trio_workflow.artifacts import FileArtifactStore
+from trio_workflow.artifacts.bodies import PIECE, copy_body
 from trio_workflow.errors import StoreError
+from trio_workflow.offload import Offload
 from trio_workflow.projections import SQLiteProjectionStore
 from trio_workflow.projections import database as projection_database
+from trio_workflow.runtime import autojump
 from trio_workflow.runtime.runtime import engine_of
 from trio_workflow.testing.simulation.looks.leaks import leaks
 
@@ -149,7 +154,7 @@ async def test_a_store_that_was_closed_has_no_file_open_and_no_log(tmp_path: Pat
         assert await bench.is_sound()
         assert open_files(tmp_path) != []
     assert open_files(tmp_path) == []
-    assert [path.name for path in tmp_path.iterdir()] == ["engine.db"]
+    assert os.listdir(tmp_path) == ["engine.db"]
 
 
 async def test_reads_that_fail_open_no_more_files(tmp_path: Path) -> None:
@@ -176,7 +181,7 @@ async def test_a_projection_store_that_was_closed_has_no_file_open_and_no_log(tm
     assert len(open_files(tmp_path)) > 1
     await store.close()
     assert open_files(tmp_path) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.db", "two.db"]
+    assert sorted(os.listdir(tmp_path)) == ["one.db", "two.db"]
 
 
 async def test_artifacts_leave_no_file_open(tmp_path: Path) -> None:
@@ -207,7 +212,7 @@ async def test_a_runtime_that_was_closed_has_no_file_open(tmp_path: Path, autoju
         await step.store_artifact("a", "text/plain", b"x")
         await (await step.projection("p")).execute("CREATE TABLE IF NOT EXISTS t (x)")
 
-    stores = {
+    stores: dict[str, Any] = {
         "artifact_store": FileArtifactStore(tmp_path / "a"),
         "projection_store": SQLiteProjectionStore(tmp_path / "p"),
     }
@@ -218,3 +223,51 @@ async def test_a_runtime_that_was_closed_has_no_file_open(tmp_path: Path, autoju
         async with rt.open_artifact(handle.id, "s", "a") as reader:
             assert await reader.read() == b"x"
     assert open_files(tmp_path) == []
+
+
+async def test_a_store_that_cannot_be_opened_has_no_file_open(tmp_path: Path) -> None:
+    async with open_bench(tmp_path / "engine.db") as bench:
+        bench.rows("DROP TABLE runs")
+    with pytest.raises(Exception, match="no such table"):
+        async with open_bench(tmp_path / "engine.db"):
+            pass
+    assert open_files(tmp_path) == []
+
+
+# --- memory ----------------------------------------------------------------------------------------------
+
+
+async def test_an_artifact_of_many_chunks_is_never_whole_in_memory() -> None:
+    given, stored, most = 0, 0, 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal given, most
+        for size in (1000, PIECE // 3, PIECE // 2, 3 * PIECE) * 10:
+            given += size
+            most = max(most, given - stored)
+            yield bytes(size)
+
+    async def sink(piece: bytes) -> None:
+        nonlocal stored
+        assert len(piece) <= PIECE
+        stored += len(piece)
+        await trio.lowlevel.checkpoint()
+
+    await copy_body(body(), sink, Offload())
+    assert stored == given
+    assert most <= PIECE + 3 * PIECE  # a piece of ours, and the largest chunk
+
+
+async def test_virtual_time_forgets_a_thread_that_has_ended(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    @executor("thread")
+    def thread(step: StepContext) -> None: ...
+
+    async with opened(tmp_path) as rt:
+        define(rt, thread)
+        for _ in range(3):
+            await rt.start_run("p")
+            await rt.run_once()
+    assert autojump._hold()._hosts == {}
+    assert autojump_clock.autojump_threshold == 0

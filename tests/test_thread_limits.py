@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import outcome
@@ -16,11 +17,11 @@ from trio.testing import active_thread_count, wait_all_tasks_blocked
 
 from trio_workflow import QueueConfig, RunBuilder, StepContext, executor
 from trio_workflow.artifacts import FileArtifactStore
-from trio_workflow.projections import SQLiteProjectionStore
+from trio_workflow.projections import Projection, ProjectionTransaction, SQLiteProjectionStore
 from trio_workflow.store.sqlite.transaction import Tx
 
 
-async def threads_at_once(calls: list[Callable[[], Awaitable[object]]], gate: Gate, expected: int) -> int:
+async def threads_at_once(calls: Sequence[Callable[[], Awaitable[object]]], gate: Gate, expected: int) -> int:
     """How many threads work when all these calls were made and none may return."""
     async with trio.open_nursery() as nursery:
         for call in calls:
@@ -44,7 +45,7 @@ async def test_sixteen_calls_of_projections_run_at_once(tmp_path: Path) -> None:
     projections = [await store.projection(f"p{number}") for number in range(18)]
     for projection in projections:
         projection._database.open().create_function("wait", 0, gate.enter)
-    calls = [lambda one=one: one.query("SELECT wait()") for one in projections]
+    calls = [partial(one.query, "SELECT wait()") for one in projections]
     assert await threads_at_once(calls, gate, 16) == 16
     await store.close()
 
@@ -134,20 +135,54 @@ async def test_a_store_is_closed_when_the_commit_under_way_has_ended(tmp_path: P
         assert (found, ends) == (1, ["commit", "close"])
 
 
-async def test_commits_and_closing_never_share_the_writers_connection(tmp_path: Path) -> None:
-    """Whoever submits while a commit runs waits for it; one thread at a time has the connection."""
-    gate = Gate()
+async def test_commits_and_polls_never_share_the_writers_connection(tmp_path: Path) -> None:
+    """Whoever comes while a commit runs waits for it; one thread at a time has the connection."""
+    gate, ends = Gate(), list[str]()
+
+    async def call(name: str, submit: Callable[[], Awaitable[object]]) -> None:
+        await submit()
+        ends.append(name)
+
     async with open_bench(tmp_path / "engine.db") as bench:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bench.store._writer.submit, gate.enter)
             await gate.wait_inside(1)
-            nursery.start_soon(bench.create, run("r", "a"))
-            nursery.start_soon(bench.store.poll)
+            nursery.start_soon(call, "create", partial(bench.create, run("r", "a")))
+            nursery.start_soon(call, "poll", bench.store.poll)
+            nursery.start_soon(call, "holds", partial(bench.store.holds, ()))
             await wait_all_tasks_blocked()
-            found = active_thread_count()
+            found = active_thread_count(), list(ends)
             gate.open()
-        assert found == 1
-        assert await bench.run_status("r") == "pending"
+        assert found == (1, [])
+        assert sorted(ends) == ["create", "holds", "poll"]
+
+
+@pytest.mark.parametrize("how", ["alone", "in a transaction"])
+async def test_calls_of_a_projection_take_turns(tmp_path: Path, how: str) -> None:
+    gate, store, ends = Gate(), SQLiteProjectionStore(tmp_path), list[str]()
+    projection = await store.projection("p")
+    projection._database.open().create_function("wait", 0, gate.enter)
+
+    async def query(queries: Projection | ProjectionTransaction, sql: str) -> None:
+        await queries.query(sql)
+        ends.append(sql)
+
+    async def query_twice(queries: Projection | ProjectionTransaction) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(query, queries, "SELECT wait()")
+            await gate.wait_inside(1)
+            nursery.start_soon(query, queries, "SELECT 1")
+            await wait_all_tasks_blocked()
+            assert (active_thread_count(), ends) == (1, [])
+            gate.open()
+
+    if how == "alone":
+        await query_twice(projection)
+    else:
+        async with projection.transaction() as tx:
+            await query_twice(tx)
+    assert ends == ["SELECT wait()", "SELECT 1"]
+    await store.close()
 
 
 async def test_a_projection_is_closed_when_the_call_under_way_has_ended(tmp_path: Path) -> None:
