@@ -13,7 +13,7 @@ from artifact_kit import an_object
 from store_kit import open_bench, run
 from stories import define, opened, outcomes, working
 from thread_kit import LONG, Gate, wait_for_threads
-from trio.testing import active_thread_count, wait_all_tasks_blocked
+from trio.testing import MockClock, active_thread_count, wait_all_tasks_blocked
 
 from trio_workflow import QueueConfig, RunBuilder, StepContext, executor
 from trio_workflow.artifacts import FileArtifactStore
@@ -227,3 +227,33 @@ async def test_the_store_waits_for_no_thread_of_others(tmp_path: Path, who: str)
         gate.open()
     limiter.total_tokens = 40
     assert not scope.cancelled_caught
+
+
+async def test_workers_that_are_stopped_wait_for_the_thread_of_an_executor(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    gate, ends = Gate(), list[str]()
+
+    @executor("waits")
+    def waits(step: StepContext) -> None:
+        gate.enter()
+
+    async def work() -> None:
+        with scope:
+            await rt.start_workers()
+        ends.append("workers")
+
+    async with opened(tmp_path) as rt, trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+        define(rt, waits)
+        handle = await rt.start_run("p")
+        nursery.start_soon(work)
+        while not gate.inside:
+            await trio.lowlevel.checkpoint()
+        scope.cancel()
+        await wait_all_tasks_blocked()  # of the store nothing is in a thread
+        assert (active_thread_count(), ends) == (1, [])
+        gate.open()
+        while not ends:
+            await trio.lowlevel.checkpoint()
+        assert await outcomes(rt, handle.id) == ["released"]

@@ -139,7 +139,7 @@ THREAD_BUGS = (
         "limiter=self._limiter, abandon_on_cancel=True)",
     ),
     real(
-        "test_shutdown.py::test_a_thread_is_waited_for",
+        LIMITS + "test_workers_that_are_stopped_wait_for_the_thread_of_an_executor",
         "an executor is left alone in its thread when it is cancelled",
         RUNTIME + "user_code.py",
         "limiter=_THREADS)",
