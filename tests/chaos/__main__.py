@@ -83,7 +83,7 @@ def open_runs(site: Site) -> int:
 def run(root: Path, options: argparse.Namespace) -> bool:
     """Play in that folder and audit; answers whether all was well."""
     site = Site(root)
-    for folder in (site.disk, site.logs):
+    for folder in site.folders:
         folder.mkdir()
     with small_disk(site.disk, int(48 + options.seconds / 2)) as disk:
         complaints = trio.run(play, site, disk, options)

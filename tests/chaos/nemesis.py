@@ -7,11 +7,12 @@ from functools import partial
 import attrs
 import trio
 
+from .descriptors import Descriptors
 from .disk import Disk
 from .faults import Fault, FaultKind
 from .fleet import Fleet, Member
 from .journal import Journal
-from .program import Site
+from .program import REMOVE_RUNS, SECOND_RUNTIME, Site
 
 TIME_TO_END = 40.0
 """Seconds that a worker may take to end in order; it may be stopped, or its store locked, for part of it."""
@@ -34,6 +35,12 @@ class Nemesis:
             FaultKind.STOP: partial(self._end, number=signal.SIGHUP),
             FaultKind.HOG: self._hog,
             FaultKind.FULL: self._fill,
+            FaultKind.RESTART: self._restart_all,
+            FaultKind.BACKUP: self._back_up,
+            FaultKind.SECOND: partial(self._ask, number=SECOND_RUNTIME),
+            FaultKind.REMOVE: partial(self._ask, number=REMOVE_RUNS),
+            FaultKind.READER: self._read,
+            FaultKind.DESCRIPTORS: self._take_descriptors,
         }
         async with trio.open_nursery() as nursery:
             for fault in faults:
@@ -68,6 +75,37 @@ class Nemesis:
         self.journal.note("hog", seconds=fault.seconds)
         hog = self.fleet.start_helper("hog", str(self.site.database), str(fault.seconds))
         await self.fleet.has_ended(hog, TIME_TO_END)
+
+    async def _restart_all(self, fault: Fault) -> None:
+        """Each worker ends in order, and another takes its place, before the next is told."""
+        for place in range(len(self.fleet.workers)):
+            await self._end(attrs.evolve(fault, target=place), signal.SIGINT)
+
+    async def _ask(self, fault: Fault, number: signal.Signals) -> None:
+        member = self._target(fault)
+        self.journal.note(fault.kind, pid=member.pid)
+        member.process.send_signal(number)
+        await trio.lowlevel.checkpoint()
+
+    async def _back_up(self, fault: Fault) -> None:
+        self.journal.note("backup")
+        await self.fleet.has_ended(self.fleet.start_helper("backup", str(self.site.root)), TIME_TO_END)
+
+    async def _read(self, fault: Fault) -> None:
+        self.journal.note("reader", seconds=fault.seconds)
+        reader = self.fleet.start_helper("reader", str(self.site.root), str(fault.seconds))
+        await self.fleet.has_ended(reader, TIME_TO_END)
+
+    async def _take_descriptors(self, fault: Fault) -> None:
+        member = self._target(fault)
+        taken = Descriptors.take(member.pid, spare=int(fault.seconds * 10) % 3)
+        if taken is None:
+            return
+        self.journal.note("descriptors", pid=member.pid, seconds=fault.seconds)
+        try:
+            await trio.sleep(fault.seconds)
+        finally:
+            taken.give_back()
 
     async def _fill(self, fault: Fault) -> None:
         self.journal.note("full", seconds=fault.seconds)

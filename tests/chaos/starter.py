@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 import trio
 
-from trio_workflow import RunHandle, Runtime, StoreUnavailableError
+from trio_workflow import RunHandle, RunNotFoundError, Runtime, StoreUnavailableError
 
 from .journal import STARTS, Journal
 from .program import Site, begin_process, opened
@@ -48,7 +48,10 @@ class Starter:
         if is_canceled:
             await trio.sleep(self.dice.uniform(0, 2))
             await self._cancel(run.id)
-        self.journal.note("ended", run=run.id, status=(await run.wait()).status)
+        try:
+            self.journal.note("ended", run=run.id, status=(await run.wait()).status)
+        except RunNotFoundError:
+            self.journal.note("gone", run=run.id)
         self.places.release_on_behalf_of(number)
 
     async def _start(self, number: int) -> RunHandle:
