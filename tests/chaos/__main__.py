@@ -46,7 +46,7 @@ async def play(site: Site, disk: Disk, options: argparse.Namespace) -> list[str]
             for _ in range(options.workers):
                 fleet.start_worker()
             starter = fleet.start_helper("starter", str(site.root), str(RUNS_PER_SECOND), str(options.seed))
-            nemesis = Nemesis(site, fleet, disk, journal)
+            nemesis = Nemesis(site, fleet, starter, disk, journal)
             await nemesis.carry_out(plan(options.seed, options.seconds, options.workers))
             complaints = await finish(site, fleet, starter)
             nursery.cancel_scope.cancel()

@@ -18,7 +18,7 @@ class FaultKind(StrEnum):
     FULL = "full"  # no room on the disk
     RESTART = "restart"  # SIGINT to one worker after the other, as when a new version is deployed
     BACKUP = "backup"  # the backup of the manual
-    SECOND = "second"  # a worker opens a second runtime in its process, and closes it
+    SECOND = "second"  # each process opens a second runtime on the file, and closes it
     REMOVE = "remove"  # a worker prunes, or deletes runs
     READER = "reader"  # another process reads, and holds one state of the database
     DESCRIPTORS = "descriptors"  # a worker can open hardly any file

@@ -22,6 +22,7 @@ TIME_TO_END = 40.0
 class Nemesis:
     site: Site
     fleet: Fleet
+    starter: Member
     disk: Disk
     journal: Journal
 
@@ -37,8 +38,8 @@ class Nemesis:
             FaultKind.FULL: self._fill,
             FaultKind.RESTART: self._restart_all,
             FaultKind.BACKUP: self._back_up,
-            FaultKind.SECOND: partial(self._ask, number=SECOND_RUNTIME),
-            FaultKind.REMOVE: partial(self._ask, number=REMOVE_RUNS),
+            FaultKind.SECOND: self._open_second_runtimes,
+            FaultKind.REMOVE: self._remove_runs,
             FaultKind.READER: self._read,
             FaultKind.DESCRIPTORS: self._take_descriptors,
         }
@@ -81,10 +82,16 @@ class Nemesis:
         for place in range(len(self.fleet.workers)):
             await self._end(attrs.evolve(fault, target=place), signal.SIGINT)
 
-    async def _ask(self, fault: Fault, number: signal.Signals) -> None:
+    async def _open_second_runtimes(self, fault: Fault) -> None:
+        self.journal.note("second")
+        for member in [*self.fleet.workers, self.starter]:
+            member.process.send_signal(SECOND_RUNTIME)
+        await trio.lowlevel.checkpoint()
+
+    async def _remove_runs(self, fault: Fault) -> None:
         member = self._target(fault)
-        self.journal.note(fault.kind, pid=member.pid)
-        member.process.send_signal(number)
+        self.journal.note("remove", pid=member.pid)
+        member.process.send_signal(REMOVE_RUNS)
         await trio.lowlevel.checkpoint()
 
     async def _back_up(self, fault: Fault) -> None:

@@ -1,4 +1,5 @@
-"""The process that starts runs: python -m tests.chaos.starter ROOT PER_SECOND SEED. SIGTERM ends it.
+"""The process that starts runs: python -m tests.chaos.starter ROOT PER_SECOND SEED. SIGTERM ends it, and
+SIGWINCH has it open a second runtime on the same file for a while.
 
 What start_run and cancel_run acknowledged, and what wait answered, it notes outside the database. It starts
 nothing new while too many of its runs have not ended.
@@ -17,7 +18,8 @@ import trio
 from trio_workflow import RunHandle, RunNotFoundError, Runtime, StoreUnavailableError
 
 from .journal import STARTS, Journal
-from .program import Site, begin_process, opened
+from .program import SECOND_RUNTIME, Site, begin_process, opened
+from .second import open_second
 from .workload import PACKAGE, Order
 
 OPEN_RUNS = 40
@@ -76,17 +78,28 @@ class Starter:
                 return
 
 
-async def obey(starter: Starter, task_status: trio.TaskStatus[None]) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+async def obey(site: Site, starter: Starter, task_status: trio.TaskStatus[None]) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, SECOND_RUNTIME) as signals:
         task_status.started()
-        async for _ in signals:
-            starter.starting.cancel()
+        async for number in signals:
+            if number == SECOND_RUNTIME:
+                await second(site)
+            else:
+                starter.starting.cancel()
+
+
+async def second(site: Site) -> None:
+    """A store that cannot be read now is left alone."""
+    try:
+        await open_second(site, f"starter-{os.getpid()}", works=False)
+    except StoreUnavailableError:
+        return
 
 
 async def main(site: Site, per_second: float, seed: int) -> None:
     async with opened(site, f"starter-{os.getpid()}") as rt, trio.open_nursery() as nursery:
         starter = Starter(rt, Journal(site.logs / STARTS), random.Random(seed))
-        await nursery.start(lambda task_status: obey(starter, task_status))
+        await nursery.start(lambda task_status: obey(site, starter, task_status))
         await starter.start_always(per_second)
         nursery.cancel_scope.cancel()
 

@@ -9,8 +9,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,10 @@ import trio
 
 from trio_workflow import Runtime, StoreUnavailableError
 
-from .journal import EXECUTIONS, READS, Journal
+from .journal import EXECUTIONS, Journal
 from .program import REMOVE_RUNS, SECOND_RUNTIME, Site, begin_process, opened
 from .removal import remove_runs
+from .second import open_second
 from .steps import journals
 
 
@@ -47,19 +46,9 @@ async def work_beside(site: Site, rt: Runtime, number: int) -> None:
         if number == REMOVE_RUNS:
             await remove_runs(rt, site)
         else:
-            await open_second(site)
+            await open_second(site, f"worker-{os.getpid()}", works=True)
     except StoreUnavailableError as error:
         logging.getLogger("chaos").warning("given up: %s", error)
-
-
-async def open_second(site: Site) -> None:
-    """It has the same worker id: nothing depends on that."""
-    async with opened(site, f"worker-{os.getpid()}") as second:
-        await second.run_once()
-        found = [f"check of a second runtime: {violation}" for violation in await second.check()]
-        log = Journal(site.logs / READS)
-        log.note("second", found=found)
-        log.close()
 
 
 async def limit_pages(rt: Runtime, pages: int) -> None:
@@ -74,19 +63,13 @@ async def main(site: Site) -> None:
         await nursery.start(rt.start_workers)
 
 
-@contextmanager
-def interrupts_end_it() -> Generator[None]:
-    """An interrupt is an order to end. One that came before, while modules were imported, comes here."""
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        yield
-    except* KeyboardInterrupt:
-        pass
-
-
 if __name__ == "__main__":
     begin_process()
     place = Site(Path(sys.argv[1]))
     journals.append(Journal(place.logs / EXECUTIONS))
-    with interrupts_end_it():
+    try:
+        # An interrupt that came before, while modules were imported, comes here.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         trio.run(main, place)
+    except* KeyboardInterrupt:
+        pass
