@@ -1,5 +1,6 @@
 """Taking file descriptors away from a process, and giving them back."""
 
+import itertools
 import os
 import resource
 from pathlib import Path
@@ -17,11 +18,15 @@ class Descriptors:
 
     @classmethod
     def take(cls, pid: int, spare: int) -> "Descriptors | None":
-        """Leave the process so many that it does not use. None if the process has ended."""
+        """Leave the process so many that it does not use, or a few more. None if the process has ended.
+
+        The limit is one of numbers: a new descriptor gets the lowest that is free, and what is open stays so.
+        """
         try:
-            used = max((int(name) for name in os.listdir(f"/proc/{pid}/fd")), default=0) + 1
+            used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+            lowest = next(number for number in itertools.count() if number not in used)
             soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + spare, hard))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest + spare, hard))
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             return None
         return cls(pid, soft, hard)

@@ -45,7 +45,7 @@ RHYTHMS = {
     FaultKind.SECOND: Rhythm(6.0),
     FaultKind.REMOVE: Rhythm(6.0),
     FaultKind.READER: Rhythm(8.0, 0.2, 3 * LEASE),
-    FaultKind.DESCRIPTORS: Rhythm(12.0, 0.5, 2 * LEASE),
+    FaultKind.DESCRIPTORS: Rhythm(8.0, 0.5, 2 * LEASE),
 }
 
 
