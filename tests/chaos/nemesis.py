@@ -1,8 +1,9 @@
 """The faults of the plan, carried out."""
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from typing import Any
 
 import attrs
 import trio
@@ -11,7 +12,7 @@ from .descriptors import Descriptors
 from .disk import Disk
 from .faults import Fault, FaultKind
 from .fleet import Fleet, Member
-from .journal import Journal
+from .journal import EXECUTIONS, Journal, read
 from .program import REMOVE_RUNS, SECOND_RUNTIME, Site
 
 TIME_TO_END = 40.0
@@ -104,7 +105,10 @@ class Nemesis:
         await self.fleet.has_ended(reader, TIME_TO_END)
 
     async def _take_descriptors(self, fault: Fault) -> None:
+        """From a worker that is ready: one that still imports its modules would only fail to."""
         member = self._target(fault)
+        if not any(entry["what"] == "ready" and entry["pid"] == member.pid for entry in self._executions()):
+            return
         taken = Descriptors.take(member.pid, spare=int(fault.seconds * 10) % 3)
         if taken is None:
             return
@@ -113,6 +117,9 @@ class Nemesis:
             await trio.sleep(fault.seconds)
         finally:
             taken.give_back()
+
+    def _executions(self) -> Iterator[dict[str, Any]]:
+        return read(self.site.logs / EXECUTIONS)
 
     async def _fill(self, fault: Fault) -> None:
         self.journal.note("full", seconds=fault.seconds)

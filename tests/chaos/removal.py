@@ -6,6 +6,7 @@ is never noted, so that no removal explains its absence.
 
 import random
 import time
+from contextlib import suppress
 
 from trio_workflow import RunNotFoundError, Runtime, WorkflowRun
 
@@ -28,24 +29,18 @@ def removed_runs(site: Site) -> frozenset[str]:
     return frozenset(run_id for entry in entries for run_id in entry.get("runs", ()))
 
 
-async def remove_runs(rt: Runtime, site: Site) -> None:
-    """Prune, or delete some runs."""
+async def remove_runs(rt: Runtime, log: Journal) -> None:
+    """Prune, or delete some runs. log: of the removals."""
     cutoff = time.time() - AGE
     old = await _ended_before(rt, cutoff)
-    log = Journal(site.logs / journal.REMOVALS)
-    try:
-        if random.random() < 0.5:
-            log.note("prune", runs=[run.id for run in old])
-            await rt.prune(time.time() - cutoff)  # the date is computed at once, before it waits for anything
-            return
-        for run in random.sample(old, min(len(old), DELETED_AT_ONCE)):
-            log.note("delete", runs=[run.id])
-            try:
-                await rt.delete_run(run.id)
-            except RunNotFoundError:  # another worker was first
-                continue
-    finally:
-        log.close()
+    if random.random() < 0.5:
+        log.note("prune", runs=[run.id for run in old])
+        await rt.prune(time.time() - cutoff)  # the date is computed at once, before it waits for anything
+        return
+    for run in random.sample(old, min(len(old), DELETED_AT_ONCE)):
+        log.note("delete", runs=[run.id])
+        with suppress(RunNotFoundError):  # another worker was first
+            await rt.delete_run(run.id)
 
 
 async def _ended_before(rt: Runtime, cutoff: float) -> list[WorkflowRun]:

@@ -17,7 +17,7 @@ import trio
 
 from trio_workflow import RunHandle, RunNotFoundError, Runtime, StoreUnavailableError
 
-from .journal import STARTS, Journal
+from .journal import READS, STARTS, Journal
 from .program import SECOND_RUNTIME, Site, begin_process, opened
 from .second import open_second
 from .workload import PACKAGE, Order
@@ -31,6 +31,7 @@ CANCELED = 0.06
 class Starter:
     rt: Runtime
     journal: Journal
+    reads: Journal
     dice: random.Random
     starting: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     places: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(OPEN_RUNS))
@@ -83,22 +84,22 @@ async def obey(site: Site, starter: Starter, task_status: trio.TaskStatus[None])
         task_status.started()
         async for number in signals:
             if number == SECOND_RUNTIME:
-                await second(site)
+                await second(site, starter.reads)
             else:
                 starter.starting.cancel()
 
 
-async def second(site: Site) -> None:
+async def second(site: Site, log: Journal) -> None:
     """A store that cannot be read now is left alone."""
     try:
-        await open_second(site, f"starter-{os.getpid()}", works=False)
+        await open_second(site, f"starter-{os.getpid()}", log=log, works=False)
     except StoreUnavailableError:
         return
 
 
 async def main(site: Site, per_second: float, seed: int) -> None:
     async with opened(site, f"starter-{os.getpid()}") as rt, trio.open_nursery() as nursery:
-        starter = Starter(rt, Journal(site.logs / STARTS), random.Random(seed))
+        starter = Starter(rt, Journal(site.logs / STARTS), Journal(site.logs / READS), random.Random(seed))
         await nursery.start(lambda task_status: obey(site, starter, task_status))
         await starter.start_always(per_second)
         nursery.cancel_scope.cancel()

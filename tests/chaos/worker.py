@@ -12,25 +12,52 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import attrs
 import trio
 
 from trio_workflow import Runtime, StoreUnavailableError
 
-from .journal import EXECUTIONS, Journal
+from .journal import EXECUTIONS, READS, REMOVALS, Journal
 from .program import REMOVE_RUNS, SECOND_RUNTIME, Site, begin_process, opened
 from .removal import remove_runs
 from .second import open_second
 from .steps import journals
 
 
-async def obey(site: Site, rt: Runtime, nursery: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
+@attrs.frozen
+class Beside:
+    """What a worker does besides its work. Its journals are opened early: descriptors may become rare."""
+
+    site: Site
+    rt: Runtime
+    removals: Journal
+    reads: Journal
+
+    @classmethod
+    def of(cls, site: Site, rt: Runtime) -> "Beside":
+        return cls(site, rt, Journal(site.logs / REMOVALS), Journal(site.logs / READS))
+
+    async def carry_out(self, number: int) -> None:
+        """A store that cannot be written or read now ends it, and nothing else."""
+        try:
+            if number == REMOVE_RUNS:
+                await remove_runs(self.rt, self.removals)
+            else:
+                await open_second(self.site, f"worker-{os.getpid()}", log=self.reads, works=True)
+        except StoreUnavailableError as error:
+            logging.getLogger("chaos").warning("given up: %s", error)
+
+
+async def obey(
+    beside: Beside, rt: Runtime, nursery: trio.Nursery, task_status: trio.TaskStatus[None]
+) -> None:
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, SECOND_RUNTIME, REMOVE_RUNS)
     with trio.open_signal_receiver(*numbers) as signals:
         journals[0].note("ready")
         task_status.started()
         async for number in signals:
             if number in (SECOND_RUNTIME, REMOVE_RUNS):
-                nursery.start_soon(work_beside, site, rt, number)
+                nursery.start_soon(beside.carry_out, number)
                 continue
             if number in (signal.SIGUSR1, signal.SIGUSR2):
                 await limit_pages(rt, 1 if number == signal.SIGUSR1 else 2**30)
@@ -38,17 +65,6 @@ async def obey(site: Site, rt: Runtime, nursery: trio.Nursery, task_status: trio
             if number == signal.SIGTERM:
                 await rt.drain()
             nursery.cancel_scope.cancel()
-
-
-async def work_beside(site: Site, rt: Runtime, number: int) -> None:
-    """A store that cannot be written or read now ends it, and nothing else."""
-    try:
-        if number == REMOVE_RUNS:
-            await remove_runs(rt, site)
-        else:
-            await open_second(site, f"worker-{os.getpid()}", works=True)
-    except StoreUnavailableError as error:
-        logging.getLogger("chaos").warning("given up: %s", error)
 
 
 async def limit_pages(rt: Runtime, pages: int) -> None:
@@ -59,7 +75,7 @@ async def limit_pages(rt: Runtime, pages: int) -> None:
 
 async def main(site: Site) -> None:
     async with opened(site, f"worker-{os.getpid()}") as rt, trio.open_nursery() as nursery:
-        await nursery.start(lambda task_status: obey(site, rt, nursery, task_status))
+        await nursery.start(lambda task_status: obey(Beside.of(site, rt), rt, nursery, task_status))
         await nursery.start(rt.start_workers)
 
 
