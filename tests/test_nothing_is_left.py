@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 from artifact_kit import an_object, content, path_of
-from store_kit import open_bench, run
+from store_kit import Bench, open_bench, run
 from stories import define, opened, working
 from thread_kit import open_files
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -18,12 +18,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_workflow import Runtime, StepContext, executor
 from trio_workflow.artifacts import FileArtifactStore
 from trio_workflow.artifacts.bodies import PIECE, copy_body
-from trio_workflow.errors import StoreError
+from trio_workflow.errors import StoreError, StoreUnavailableError
 from trio_workflow.offload import Offload
 from trio_workflow.projections import SQLiteProjectionStore
 from trio_workflow.projections import database as projection_database
 from trio_workflow.runtime import autojump
 from trio_workflow.runtime.runtime import engine_of
+from trio_workflow.store.sqlite.connections import connect
 from trio_workflow.testing.simulation.looks.leaks import leaks
 
 
@@ -144,6 +145,40 @@ async def test_after_a_projections_checkpoint_that_fails_others_can_write(
     await store.close()
 
 
+async def test_the_log_of_a_projection_is_copied_when_it_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection_database, "WAL_LIMIT", 64 * 1024)
+    store = SQLiteProjectionStore(tmp_path)
+    projection = await store.projection("p")
+    await projection.execute("CREATE TABLE t (x)")
+    for _ in range(60):
+        await projection.execute("INSERT INTO t VALUES (zeroblob(20000))")
+    assert (tmp_path / "p.db-wal").stat().st_size < 60 * 20_000 / 4
+    await store.close()
+
+
+# --- reads -----------------------------------------------------------------------------------------------
+
+
+async def test_a_read_sees_one_state_whatever_is_committed_meanwhile(bench: Bench) -> None:
+    def count_twice(conn: sqlite3.Connection) -> list[int]:
+        before = conn.execute("SELECT count(*) FROM runs").fetchone()[0]
+        bench.rows("UPDATE runs SET name = 'other'")
+        bench.rows("DELETE FROM runs")
+        return [before, conn.execute("SELECT count(*) FROM runs").fetchone()[0]]
+
+    await bench.create(run("r", "a"))
+    assert await bench.store._readers.read(count_twice) == [1, 1]
+
+
+async def test_a_read_cannot_write(bench: Bench) -> None:
+    await bench.create(run("r", "a"))
+    with pytest.raises(StoreUnavailableError, match="read-only"):
+        await bench.store._readers.read(lambda conn: conn.execute("DELETE FROM runs"))
+    assert await bench.run_status("r") == "pending"
+
+
 # --- open files ------------------------------------------------------------------------------------------
 
 
@@ -234,6 +269,14 @@ async def test_a_store_that_cannot_be_opened_has_no_file_open(tmp_path: Path) ->
     assert open_files(tmp_path) == []
 
 
+async def test_a_connection_that_could_not_be_set_up_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "notes.db"
+    path.write_bytes(b"dear diary" * 100)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        connect(str(path), synchronous="NORMAL")
+    assert open_files(tmp_path) == []
+
+
 # --- memory ----------------------------------------------------------------------------------------------
 
 
@@ -271,3 +314,16 @@ async def test_virtual_time_forgets_a_thread_that_has_ended(
             await rt.run_once()
     assert autojump._hold()._hosts == {}
     assert autojump_clock.autojump_threshold == 0
+
+
+async def test_a_body_that_changes_meanwhile_is_stored_as_it_was_hashed() -> None:
+    body = bytearray(b"x" * 10)
+
+    async def sink(piece: bytes) -> None:
+        before = bytes(piece)
+        body[:] = b"y" * 10
+        await trio.lowlevel.checkpoint()
+        assert bytes(piece) == before
+
+    await copy_body(body, sink, Offload())
+    assert body == b"y" * 10

@@ -10,7 +10,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from .harness import PACKAGE, planted
-from .real_bugs import REAL_BUGS, RealBug
+from .real_bug import RealBug
+from .real_bugs import REAL_BUGS
 
 TESTS = PACKAGE.parent / "tests"
 SECONDS = 120.0
