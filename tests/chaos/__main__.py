@@ -27,6 +27,7 @@ from .journal import FAULTS, Journal
 from .nemesis import TIME_TO_END, Nemesis
 from .program import Site, opened
 from .report import table
+from .workload import PACKAGE
 
 TIME_TO_FINISH = 90.0
 """Seconds after the last fault within which every run must have ended."""
@@ -76,7 +77,9 @@ async def finish(site: Site, fleet: Fleet, starter: Member) -> list[str]:
 
 def open_runs(site: Site) -> int:
     with closing(sqlite3.connect(site.database, timeout=10)) as conn:
-        count: int = conn.execute("SELECT count(*) FROM runs WHERE finished_at IS NULL").fetchone()[0]
+        count: int = conn.execute(
+            "SELECT count(*) FROM runs WHERE finished_at IS NULL AND package = ?", (PACKAGE,)
+        ).fetchone()[0]
         return count
 
 

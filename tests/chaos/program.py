@@ -12,7 +12,7 @@ import trio
 
 from trio_workflow import Config, FileArtifactStore, Runtime, SQLiteStore, StoreUnavailableError, open_runtime
 
-from .steps import chaos
+from .steps import bulk, chaos
 from .workload import QUEUES
 
 LEASE, POLL = 2.0, 0.1
@@ -93,4 +93,5 @@ async def opened(site: Site, worker_id: str) -> AsyncGenerator[Runtime]:
                 logging.getLogger("chaos").warning("opening is tried again: %s", error)
                 await trio.sleep(0.2)
         rt.register_package(chaos)
+        rt.register_package(bulk)
         yield rt
