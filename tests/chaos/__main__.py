@@ -88,7 +88,7 @@ def run(root: Path, options: argparse.Namespace) -> bool:
     site = Site(root)
     for folder in site.folders:
         folder.mkdir()
-    with small_disk(site.disk, int(48 + options.seconds / 2)) as disk:
+    with small_disk(site.disk, int(96 + options.seconds / 2)) as disk:
         complaints = trio.run(play, site, disk, options)
         facts = gather(site, complaints)
         findings = audit(facts)
