@@ -27,6 +27,7 @@ from .journal import FAULTS, Journal
 from .nemesis import TIME_TO_END, Nemesis
 from .program import Site, opened
 from .report import table
+from .workload import PACKAGE
 
 TIME_TO_FINISH = 90.0
 """Seconds after the last fault within which every run must have ended."""
@@ -46,7 +47,7 @@ async def play(site: Site, disk: Disk, options: argparse.Namespace) -> list[str]
             for _ in range(options.workers):
                 fleet.start_worker()
             starter = fleet.start_helper("starter", str(site.root), str(RUNS_PER_SECOND), str(options.seed))
-            nemesis = Nemesis(site, fleet, disk, journal)
+            nemesis = Nemesis(site, fleet, starter, disk, journal)
             await nemesis.carry_out(plan(options.seed, options.seconds, options.workers))
             complaints = await finish(site, fleet, starter)
             nursery.cancel_scope.cancel()
@@ -76,16 +77,18 @@ async def finish(site: Site, fleet: Fleet, starter: Member) -> list[str]:
 
 def open_runs(site: Site) -> int:
     with closing(sqlite3.connect(site.database, timeout=10)) as conn:
-        count: int = conn.execute("SELECT count(*) FROM runs WHERE finished_at IS NULL").fetchone()[0]
+        count: int = conn.execute(
+            "SELECT count(*) FROM runs WHERE finished_at IS NULL AND package = ?", (PACKAGE,)
+        ).fetchone()[0]
         return count
 
 
 def run(root: Path, options: argparse.Namespace) -> bool:
     """Play in that folder and audit; answers whether all was well."""
     site = Site(root)
-    for folder in (site.disk, site.logs):
+    for folder in site.folders:
         folder.mkdir()
-    with small_disk(site.disk, int(48 + options.seconds / 2)) as disk:
+    with small_disk(site.disk, int(96 + options.seconds / 2)) as disk:
         complaints = trio.run(play, site, disk, options)
         facts = gather(site, complaints)
         findings = audit(facts)

@@ -32,11 +32,14 @@ def audit(facts: Facts) -> list[Finding]:
 
 
 def what_was_acknowledged_is_there(facts: Facts) -> Iterator[str]:
-    """started, canceled: acknowledgements. ended: what wait answered."""
+    """started, canceled: acknowledgements. ended: what wait answered. gone: wait found no run.
+
+    A run that was removed on purpose may be missing.
+    """
     for entry in facts.starts:
         what, run_id = entry["what"], entry.get("run", "")
         run = facts.runs.get(run_id)
-        if what == "torn":
+        if what == "torn" or (run is None and run_id in facts.removed):
             continue
         if run is None:
             yield f"{run_id} was acknowledged as {what}, and is not in the database"
@@ -164,6 +167,8 @@ def executions_have_leases(facts: Facts) -> Iterator[str]:
         by_attempt = Counter(execution.attempt for execution in executions)
         for execution in executions:
             attempt = attempts.get(execution.attempt)
+            if execution.run in facts.removed and execution.run not in facts.runs:
+                continue
             if attempt is None or attempt.worker != f"worker-{execution.pid}":
                 yield f"{_what_ran(execution)} has no lease in the database"
             elif by_attempt[execution.attempt] > 1:
@@ -207,6 +212,8 @@ def has_lost_the_step(attempt: AttemptRow | None) -> bool:
 
 def only_a_lost_step_is_executed_twice_at_once(facts: Facts) -> Iterator[str]:
     for earlier, later, attempt in overlaps(facts):
+        if earlier.run in facts.removed and attempt is None:
+            continue  # why it lost its step was removed with the run
         if not has_lost_the_step(attempt):
             outcome = "nothing" if attempt is None else attempt.outcome
             yield f"{_what_ran(later)} began while {_what_ran(earlier)} ran, which ended as {outcome}"
@@ -218,6 +225,18 @@ def artifacts_have_their_bytes(facts: Facts) -> Iterator[str]:
             found = "none" if row.found_size is None else f"{row.found_size} with {row.found_sha256}"
             stored = f"{row.size} bytes with {row.sha256}"
             yield f"{row.run}/{row.step}/{row.name}: {stored} are stored, and {found} found"
+
+
+def backups_are_whole(facts: Facts) -> Iterator[str]:
+    """A copy is sound, and has all that had been acknowledged before it was made."""
+    for entry in facts.backups:
+        yield from (f"a backup of {entry['runs']} runs: {line}" for line in entry.get("found", ()))
+
+
+def what_was_read_is_sound(facts: Facts) -> Iterator[str]:
+    """A read transaction saw one state, and a second runtime's check found nothing."""
+    for entry in facts.reads:
+        yield from entry.get("found", ())
 
 
 def nobody_complained(facts: Facts) -> Iterator[str]:
@@ -251,5 +270,7 @@ CHECKS: tuple[Check, ...] = (
     limits_are_held,
     rates_are_held,
     processes_ended_as_told,
+    backups_are_whole,
+    what_was_read_is_sound,
     nobody_complained,
 )

@@ -7,7 +7,9 @@ from .facts import Entry, Facts
 
 IN_ORDER = 0
 CUT_OFF = -signal.SIGKILL
-BEFORE_IT_LISTENED = {-signal.SIGTERM, -signal.SIGHUP, -signal.SIGUSR1, -signal.SIGUSR2}
+HELPERS = ("hog", "backup", "reader")
+NO_DESCRIPTORS = ("Too many open files", "unable to open database file")
+BEFORE_IT_LISTENED = {-signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT, -signal.SIGUSR1, -signal.SIGUSR2}
 SHOWN = 20  # lines of a traceback
 
 
@@ -25,21 +27,45 @@ def processes_ended_as_told(facts: Facts) -> Iterator[str]:
     killed = len(facts.noted("kill"))
     if facts.torn > killed:
         yield f"{facts.torn} entries of the journals are torn, and {killed} processes were killed"
-    for role, text in facts.errors.items():
-        lines = text.splitlines()
-        for number, line in enumerate(lines):
-            if line.startswith("Traceback") or line.lstrip(" +|").startswith("Exception Group Traceback"):
-                excerpt = "\n    ".join(lines[number : number + SHOWN])
-                yield f"a {role} wrote a traceback:\n    {excerpt}"
-                break
+    excused = without_descriptors(facts)
+    logs = {entry.get("log") for entry in facts.noted("launch") if entry["pid"] in excused}
+    for name, text in facts.errors.items():
+        excerpt = traceback_in(text)
+        if excerpt and name not in logs:
+            yield f"a {name.partition('-')[0]} wrote a traceback:\n    {excerpt}"
+            break
+
+
+def without_descriptors(facts: Facts) -> set[int]:
+    """Workers that ended by themselves for want of descriptors. Nothing that is stored may suffer from it."""
+    taken = {entry["pid"] for entry in facts.noted("descriptors")}
+    logs = {entry["pid"]: facts.errors.get(entry.get("log", ""), "") for entry in facts.noted("launch")}
+    return {
+        entry["pid"]
+        for entry in facts.noted("exit")
+        if entry["pid"] in taken
+        and entry["code"] not in (IN_ORDER, CUT_OFF)
+        and any(word in logs.get(entry["pid"], "") for word in NO_DESCRIPTORS)
+    }
+
+
+def traceback_in(text: str) -> str:
+    """The beginning of the first one."""
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("Traceback") or line.lstrip(" +|").startswith("Exception Group Traceback"):
+            return "\n    ".join(lines[number : number + SHOWN])
+    return ""
 
 
 def _is_as_told(facts: Facts, entry: Entry) -> bool:
     code, wanted = entry["code"], entry["wanted"]
     if wanted == "kill":
         return code in (CUT_OFF, IN_ORDER)  # it may have been ending already
-    if entry["role"] == "hog":
+    if entry["role"] in HELPERS:
         return bool(code == IN_ORDER)
+    if entry["pid"] in without_descriptors(facts):
+        return True
     if entry["pid"] not in facts.ready and code in BEFORE_IT_LISTENED:
         return True
     return bool(wanted) and code == IN_ORDER

@@ -13,6 +13,7 @@ import attrs
 
 from . import journal
 from .program import Site
+from .removal import removed_runs
 
 
 @attrs.frozen
@@ -105,7 +106,10 @@ class Facts:
     torn: int
     starts: list[Entry]
     faults: list[Entry]
-    errors: dict[str, str]  # role -> what its processes wrote to standard error
+    errors: dict[str, str]  # role and number of a process -> what it wrote to standard error
+    removed: frozenset[str]  # runs that may be missing
+    backups: list[Entry]
+    reads: list[Entry]
     complaints: list[str]
 
     def noted(self, what: str) -> list[Entry]:
@@ -133,16 +137,20 @@ def gather(site: Site, complaints: list[str]) -> Facts:
             starts=starts,
             faults=faults,
             errors={path.stem: path.read_text(errors="replace") for path in site.logs.glob("*.stderr")},
+            removed=removed_runs(site),
+            backups=list(journal.read(site.logs / journal.BACKUPS)),
+            reads=list(journal.read(site.logs / journal.READS)),
             complaints=[*complaints, *(f"integrity_check: {line}" for line in integrity)],
         )
 
 
 _RUNS = """
-SELECT id, status, json_extract(input, '$.number'), finished_at FROM runs JOIN run_inputs USING (run_key)
+SELECT id, status, json_extract(input, '$.number'), finished_at FROM runs r
+JOIN run_inputs USING (run_key) WHERE package = 'chaos'
 """
 _STEPS = """
 SELECT r.id, s.id, s.status, s.queue, s.attempt, e.data
-FROM steps s JOIN runs r USING (run_key) LEFT JOIN results e USING (step_key)
+FROM steps s JOIN runs r USING (run_key) LEFT JOIN results e USING (step_key) WHERE r.package = 'chaos'
 """
 _ATTEMPTS = """
 SELECT r.id, s.id, s.queue, a.number, a.worker_id, a.started_at, a.finished_at, a.outcome

@@ -16,6 +16,12 @@ class FaultKind(StrEnum):
     STOP = "stop"  # SIGHUP: its workers are cancelled
     HOG = "hog"  # another process holds the write lock
     FULL = "full"  # no room on the disk
+    RESTART = "restart"  # SIGINT to one worker after the other, as when a new version is deployed
+    BACKUP = "backup"  # the backup of the manual
+    SECOND = "second"  # each process opens a second runtime on the file, and closes it
+    REMOVE = "remove"  # a worker prunes, or deletes runs
+    READER = "reader"  # another process reads, and holds one state of the database
+    DESCRIPTORS = "descriptors"  # a worker can open hardly any file
 
 
 @attrs.frozen
@@ -34,6 +40,12 @@ RHYTHMS = {
     FaultKind.STOP: Rhythm(10.0),
     FaultKind.HOG: Rhythm(12.0, 0.2, 2 * LEASE),
     FaultKind.FULL: Rhythm(14.0, 0.5, 2 * LEASE),
+    FaultKind.RESTART: Rhythm(20.0),
+    FaultKind.BACKUP: Rhythm(10.0),
+    FaultKind.SECOND: Rhythm(6.0),
+    FaultKind.REMOVE: Rhythm(6.0),
+    FaultKind.READER: Rhythm(8.0, 0.2, 3 * LEASE),
+    FaultKind.DESCRIPTORS: Rhythm(8.0, 0.5, 2 * LEASE),
 }
 
 

@@ -39,6 +39,7 @@ class Fleet:
         self.workers: list[Member] = []
         self._helpers: list[Member] = []
         self.is_replacing = True
+        self._launched = 0
 
     async def watch_always(self) -> None:
         """Note every end, and put a new worker in the place of one that ended."""
@@ -80,16 +81,18 @@ class Fleet:
             member.process.wait()
 
     def _launch(self, role: str, *words: str) -> Member:
-        log = self._site.logs / f"{role}.stderr"
+        self._launched += 1
+        log = self._site.logs / f"{role}-{self._launched}.stderr"
         with log.open("ab") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-W", "error", "-m", f"{__package__}.{role}", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
+                preexec_fn=_block_interrupts if role == "worker" else None,
             )
         member = Member(role, process)
-        self._journal.note("launch", pid=member.pid, role=role)
+        self._journal.note("launch", pid=member.pid, role=role, log=log.stem)
         print(f"{role} {member.pid}", flush=True)
         return member
 
@@ -99,3 +102,8 @@ class Fleet:
             member.is_over = True
             self._journal.note("exit", pid=member.pid, role=member.role, code=code, wanted=member.wanted)
         return code is not None
+
+
+def _block_interrupts() -> None:
+    """Until the process is ready for one: an interrupt within an import would end it with a traceback."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 EXECUTIONS, STARTS, FAULTS = "executions.jsonl", "starts.jsonl", "faults.jsonl"
+REMOVALS, BACKUPS, READS = "removals.jsonl", "backups.jsonl", "reads.jsonl"
+"""Runs that may be missing; what was found in backups, and by a process that reads."""
 
 
 class Journal:

@@ -12,11 +12,13 @@ import trio
 
 from trio_workflow import Config, FileArtifactStore, Runtime, SQLiteStore, StoreUnavailableError, open_runtime
 
-from .steps import chaos
+from .steps import bulk, chaos
 from .workload import QUEUES
 
 LEASE, POLL = 2.0, 0.1
 _PR_SET_PDEATHSIG = 1
+SECOND_RUNTIME, REMOVE_RUNS = signal.SIGWINCH, signal.SIGURG
+"""What a worker is asked to do besides its work. A process that does not listen ignores both signals."""
 
 
 @attrs.frozen
@@ -32,6 +34,15 @@ class Site:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    @property
+    def backups(self) -> Path:
+        return self.root / "backups"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Those that must be there before anything begins."""
+        return self.disk, self.logs, self.backups
 
     @property
     def database(self) -> Path:
@@ -63,6 +74,14 @@ def settings(site: Site, worker_id: str) -> Config:
 
 
 @asynccontextmanager
+async def opened_copy(site: Site, copy: Path) -> AsyncGenerator[Runtime]:
+    """A runtime on a copy of the database. Nobody else knows of the copy: what fails is the copy's fault."""
+    config = attrs.evolve(settings(site, "backup"), store=SQLiteStore(copy))
+    async with open_runtime(config) as rt:
+        yield rt
+
+
+@asynccontextmanager
 async def opened(site: Site, worker_id: str) -> AsyncGenerator[Runtime]:
     """A runtime with the workload; a store that is locked or full when it is opened is waited for."""
     async with AsyncExitStack() as stack:
@@ -74,4 +93,5 @@ async def opened(site: Site, worker_id: str) -> AsyncGenerator[Runtime]:
                 logging.getLogger("chaos").warning("opening is tried again: %s", error)
                 await trio.sleep(0.2)
         rt.register_package(chaos)
+        rt.register_package(bulk)
         yield rt

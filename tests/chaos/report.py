@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from .audit import Finding, has_lost_the_step, overlaps
+from .audit_processes import without_descriptors
 from .facts import Facts
 from .recovery import delays, quantile
 
@@ -30,6 +31,14 @@ def _figures(facts: Facts) -> Iterator[tuple[str, object]]:
     yield "terms (SIGTERM: drain; SIGHUP: cancel)", f"{done['drain']} + {done['stop']}"
     yield "hogs of the write lock", done["hog"]
     yield "disk-fulls (warnings of a full disk)", f"{done['full']} ({told})"
+    yield "restarts of all workers (SIGINT)", done["restart"]
+    backups = Counter(entry["what"] for entry in facts.backups)
+    yield "backups that were inspected", f"{backups['backup']}, could not be made: {backups['refused']}"
+    yield "second runtimes in a worker's process", done["second"]
+    yield "readers that stayed", sum(entry["what"] == "read" for entry in facts.reads)
+    yield "removals (runs that may be missing)", f"{done['remove']} ({len(facts.removed)})"
+    ended = without_descriptors(facts)
+    yield "losses of descriptors (workers that ended of them)", f"{done['descriptors']} ({len(ended)})"
     yield "runs", _counts(run.status for run in facts.runs.values())
     yield "steps", _counts(step.status for step in facts.steps.values())
     attempts = [attempt for attempts in facts.attempts.values() for attempt in attempts]

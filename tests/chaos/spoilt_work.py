@@ -177,6 +177,17 @@ def a_traceback_of_a_group(copy: Copy) -> None:
     (copy.site.logs / "worker.stderr").write_text("  + Exception Group Traceback (most recent call last):\n")
 
 
+@breaks("backups are whole", "a backup of 7 runs: run-3 had been acknowledged, and is not in the copy")
+def a_backup_that_lacks_a_run(copy: Copy) -> None:
+    found = ["run-3 had been acknowledged, and is not in the copy"]
+    copy.note(journal.BACKUPS, "backup", runs=7, found=found)
+
+
+@breaks("what was read is sound", "one read transaction saw (1,), and then (2,)")
+def a_read_that_sees_two_states(copy: Copy) -> None:
+    copy.note(journal.READS, "read", found=["one read transaction saw (1,), and then (2,)"])
+
+
 @breaks("nobody complained", "integrity_check: ")
 def a_database_that_is_not_sound(copy: Copy) -> None:
     copy.sql("UPDATE steps SET priority = 99 WHERE id = 'leaf-0'")

@@ -1,4 +1,5 @@
-"""The process that starts runs: python -m tests.chaos.starter ROOT PER_SECOND SEED. SIGTERM ends it.
+"""The process that starts runs: python -m tests.chaos.starter ROOT PER_SECOND SEED. SIGTERM ends it, and
+SIGWINCH has it open a second runtime on the same file for a while.
 
 What start_run and cancel_run acknowledged, and what wait answered, it notes outside the database. It starts
 nothing new while too many of its runs have not ended.
@@ -14,10 +15,11 @@ from pathlib import Path
 import attrs
 import trio
 
-from trio_workflow import RunHandle, Runtime, StoreUnavailableError
+from trio_workflow import RunHandle, RunNotFoundError, Runtime, StoreUnavailableError
 
-from .journal import STARTS, Journal
-from .program import Site, begin_process, opened
+from .journal import READS, STARTS, Journal
+from .program import SECOND_RUNTIME, Site, begin_process, opened
+from .second import open_second
 from .workload import PACKAGE, Order
 
 OPEN_RUNS = 40
@@ -29,6 +31,7 @@ CANCELED = 0.06
 class Starter:
     rt: Runtime
     journal: Journal
+    reads: Journal
     dice: random.Random
     starting: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     places: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(OPEN_RUNS))
@@ -48,7 +51,10 @@ class Starter:
         if is_canceled:
             await trio.sleep(self.dice.uniform(0, 2))
             await self._cancel(run.id)
-        self.journal.note("ended", run=run.id, status=(await run.wait()).status)
+        try:
+            self.journal.note("ended", run=run.id, status=(await run.wait()).status)
+        except RunNotFoundError:
+            self.journal.note("gone", run=run.id)
         self.places.release_on_behalf_of(number)
 
     async def _start(self, number: int) -> RunHandle:
@@ -73,17 +79,28 @@ class Starter:
                 return
 
 
-async def obey(starter: Starter, task_status: trio.TaskStatus[None]) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+async def obey(site: Site, starter: Starter, task_status: trio.TaskStatus[None]) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, SECOND_RUNTIME) as signals:
         task_status.started()
-        async for _ in signals:
-            starter.starting.cancel()
+        async for number in signals:
+            if number == SECOND_RUNTIME:
+                await second(site, starter.reads)
+            else:
+                starter.starting.cancel()
+
+
+async def second(site: Site, log: Journal) -> None:
+    """A store that cannot be read now is left alone."""
+    try:
+        await open_second(site, f"starter-{os.getpid()}", log=log, works=False)
+    except StoreUnavailableError:
+        return
 
 
 async def main(site: Site, per_second: float, seed: int) -> None:
     async with opened(site, f"starter-{os.getpid()}") as rt, trio.open_nursery() as nursery:
-        starter = Starter(rt, Journal(site.logs / STARTS), random.Random(seed))
-        await nursery.start(lambda task_status: obey(starter, task_status))
+        starter = Starter(rt, Journal(site.logs / STARTS), Journal(site.logs / READS), random.Random(seed))
+        await nursery.start(lambda task_status: obey(site, starter, task_status))
         await starter.start_always(per_second)
         nursery.cancel_scope.cancel()
 

@@ -12,11 +12,13 @@ from trio_workflow import Package, Permanent, Retryable, StepContext
 
 from .journal import Journal
 from .workload import (
+    BULK,
     PACKAGE,
     PATIENT,
     RECORDS,
     Order,
     body,
+    bulky_graph,
     digits,
     emits,
     failures,
@@ -28,6 +30,8 @@ from .workload import (
 
 chaos = Package(PACKAGE)
 chaos.entrypoint(graph)
+bulk = Package(BULK)
+bulk.entrypoint(bulky_graph)
 journals: list[Journal] = []
 """Where executions are noted: this process's journal."""
 

@@ -19,7 +19,7 @@ DECLARED_IN = (spoilt_store, spoilt_work)
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Site:
     site = Site(tmp_path_factory.mktemp("chaos"))
-    for folder in (site.disk, site.logs):
+    for folder in site.folders:
         folder.mkdir()
     trio.run(play, site, clock=MockClock(autojump_threshold=0))
     return site

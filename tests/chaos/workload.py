@@ -12,7 +12,9 @@ import attrs
 
 from trio_workflow import QueueConfig, RateLimit, RetryPolicy, RunBuilder
 
-PACKAGE = "chaos"
+PACKAGE, BULK = "chaos", "bulk"
+"""The runs that are audited; and those that only make the database larger until they are deleted."""
+
 RATE, BURST = 20.0, 5
 QUEUES = {
     "wide": QueueConfig(max_workers=12),
@@ -118,3 +120,8 @@ def graph(run: RunBuilder, order: Order) -> None:
     run.step("never", kind="doomed", queue="narrow", depends_on=[doomed])
     everything = [*leaves, *rated, long, deaf]
     run.step("join", kind="join", queue="joins", retry=PATIENT, depends_on=everything)
+
+
+def bulky_graph(run: RunBuilder, input: str) -> None:
+    """Nobody has an executor for its step."""
+    run.step("never", kind="bulk/never")

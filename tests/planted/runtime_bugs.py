@@ -174,4 +174,28 @@ RUNTIME_BUGS = (
         "        self.crew.is_accepting = False\n",
         "        pass\n",
     ),
+    bug(
+        "the event of a wait is never forgotten",
+        RUNTIME + "runs.py",
+        "                engine.hub.forget(run_id, ended)\n",
+        "                pass\n",
+    ),
+    bug(
+        "a wait leaves its poll interval behind",
+        RUNTIME + "engine.py",
+        "            self.poll_intervals.remove(interval)\n",
+        "            pass\n",
+    ),
+    bug(
+        "what a session leaves behind is called when the engine ends",
+        RUNTIME + "session.py",
+        "            engine.off_end(self._end)\n",
+        "",
+    ),
+    bug(
+        "a stream that was left is still written to",
+        RUNTIME + "events.py",
+        "            self._streams.pop(stream, None)\n",
+        "            pass\n",
+    ),
 )

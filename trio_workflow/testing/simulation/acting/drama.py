@@ -14,6 +14,11 @@ from trio_workflow.testing.simulation.expected.ledger import orphans
 from trio_workflow.testing.simulation.expected.runs import all_steps
 from trio_workflow.testing.simulation.looks.afterwards import until_all_ended, until_gone
 from trio_workflow.testing.simulation.looks.ending import look_at_the_end
+from trio_workflow.testing.simulation.looks.leaks import (
+    check_descriptors,
+    check_leaks_when_closed,
+    check_leaks_while_idle,
+)
 from trio_workflow.testing.simulation.looks.rest import HeldUp, watch_rests
 from trio_workflow.testing.simulation.setting import config_of
 from trio_workflow.testing.simulation.stage import Stage
@@ -97,9 +102,14 @@ class Drama:
         last = Process(self._stage, "last", config)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(last.live, is_last=True))
-            if await self._all_ended(last) and last.rt is not None:
-                await look_at_the_end(self._stage, last.rt)
+            rt = last.rt if await self._all_ended(last) else None
+            if rt is not None:
+                await check_leaks_while_idle(self._stage, rt)
+                await look_at_the_end(self._stage, rt)
             nursery.cancel_scope.cancel()
+        if rt is not None:
+            check_leaks_when_closed(self._stage, last, rt)
+        check_descriptors(self._stage)
         with closing(sqlite3.connect(self._stage.store, isolation_level=None)) as conn:
             conn.row_factory = sqlite3.Row
             self._stage.compare_all(conn)

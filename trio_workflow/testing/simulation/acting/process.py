@@ -16,6 +16,10 @@ from trio_workflow.testing.crashing import crash
 from trio_workflow.testing.simulation.acting.operator import Operator
 from trio_workflow.testing.simulation.actor import CURRENT, Told
 from trio_workflow.testing.simulation.faults import gone
+from trio_workflow.testing.simulation.looks.leaks import (
+    check_leaks_after_workers,
+    check_leaks_when_closed,
+)
 from trio_workflow.testing.simulation.looks.leaving import (
     Done,
     look_at_cycle,
@@ -79,7 +83,9 @@ class Process:
                     await self._work(rt, is_last=is_last)
                     nursery.cancel_scope.cancel()
                 look_at_slots(self.stage, self, rt)
+                check_leaks_after_workers(self.stage, self, rt)
             look_back(self.stage, self)
+            check_leaks_when_closed(self.stage, self, rt)
             if self._interrupting is not None and not self.is_dead:
                 self.stage.history.tell("an interrupt did not come to the program", self.name)
         except BaseException as error:
