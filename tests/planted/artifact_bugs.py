@@ -55,8 +55,9 @@ ARTIFACT_BUGS = (
     bug(
         "a put that is cancelled removes what its id named",
         ARTIFACTS + "file_store.py",
-        "                await self._offload.run(part.discard)\n",
-        "                await self._offload.run(part.discard)\n"
+        "            await self._offload.run_cleanup(part.discard)\n",
+        "            await self._offload.run_cleanup(part.discard)\n"
+        "            with trio.CancelScope(shield=True):\n"
         "                await self._offload.run(remove, self._layout, obj.id)\n",
     ),
     bug(

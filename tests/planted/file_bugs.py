@@ -24,7 +24,7 @@ FILE_BUGS = (
         LEFT + "test_after_a_projections_checkpoint_that_fails_others_can_write",
         "a projection's checkpoint that fails keeps the write lock",
         PROJECTIONS + "database.py",
-        "            with closing(_connect(self.path)) as guard:\n",
+        "            with closing(_connect(self._resolved)) as guard:\n",
         "            self._guard = guard = _connect(self.path)\n            if guard:\n",
     ),
     real(
@@ -82,8 +82,8 @@ FILE_BUGS = (
         LEFT + "test_a_projection_store_that_was_closed_has_no_file_open_and_no_log",
         "a projection that is closed keeps its file open",
         PROJECTIONS + "database.py",
-        "        if conn is not None:\n            conn.close()\n",
-        "        self._kept = conn\n",
+        "        else:\n            conn.close()\n",
+        "        else:\n            self._kept = conn\n",
     ),
     real(
         LEFT + "test_artifacts_leave_no_file_open",
@@ -109,8 +109,8 @@ FILE_BUGS = (
     real(
         LEFT + "test_artifacts_leave_no_file_open",
         "a folder that was flushed stays open",
-        ARTIFACTS + "folders.py",
-        "        os.close(fd)\n",
+        "durable_folders.py",
+        "        os.close(handle)\n",
         "        pass\n",
     ),
     real(
@@ -139,8 +139,8 @@ FILE_BUGS = (
     real(
         "test_flushed_artifacts.py",
         "an artifact's folder is not flushed",
-        ARTIFACTS + "folders.py",
-        "        os.fsync(fd)\n",
+        "durable_folders.py",
+        "        os.fsync(handle)\n",
         "        pass\n",
     ),
     real(
@@ -182,9 +182,8 @@ FILE_BUGS = (
         LEFT + "test_a_connection_that_could_not_be_set_up_is_closed",
         "a connection that could not be set up stays open",
         SQLITE + "connections.py",
-        '        conn.execute("PRAGMA wal_autocheckpoint = 0")\n    except BaseException:\n'
-        "        conn.close()\n",
-        '        conn.execute("PRAGMA wal_autocheckpoint = 0")\n    except BaseException:\n'
+        '= {LOG_LIMIT}")\n    except BaseException:\n        conn.close()\n',
+        '= {LOG_LIMIT}")\n    except BaseException:\n'
         "        globals().setdefault('_kept', []).append(conn)\n",
     ),
     real(

@@ -19,7 +19,7 @@ THREAD_BUGS = (
         LIMITS + "test_a_store_is_closed_when_the_commit_under_way_has_ended",
         "the writer is closed beside the batch under way",
         SQLITE + "writer.py",
-        "        await self._offload.run(self._committer.close)\n",
+        "        await self._offload.run_cleanup(self._committer.close)\n",
         "        await trio.to_thread.run_sync(self._committer.close)\n",
     ),
     real(
@@ -89,7 +89,7 @@ THREAD_BUGS = (
         LIMITS + "test_a_projection_is_closed_when_the_call_under_way_has_ended",
         "a projection is closed beside the call under way",
         PROJECTIONS + "sqlite_store.py",
-        "        async with self._turn:\n            await self._calls.run(self._database.close)\n",
+        "        async with self._turn:\n            await self._calls.run_cleanup(self._database.close)\n",
         "        await self._calls.run(self._database.close)\n",
     ),
     real(
@@ -110,8 +110,8 @@ THREAD_BUGS = (
         "test_offload.py",
         "a call is left alone in its thread when its caller is cancelled",
         OFFLOAD,
-        "limiter=self._limiter)",
-        "limiter=self._limiter, abandon_on_cancel=True)",
+        "run_sync(call, limiter=limiter)",
+        "run_sync(call, limiter=limiter, abandon_on_cancel=True)",
     ),
     real(
         LIMITS + "test_workers_that_are_stopped_wait_for_the_thread_of_an_executor",
@@ -156,8 +156,7 @@ RECEIVER_BUGS = (
         RECEIVERS + "test_a_put_that_is_cancelled_leaves_its_thread_and_no_file",
         "a put that is cancelled leaves its part file",
         ARTIFACTS + "file_store.py",
-        "            with trio.CancelScope(shield=True):\n"
-        "                await self._offload.run(part.discard)\n",
+        "            await self._offload.run_cleanup(part.discard)\n",
         "            await self._offload.run(part.discard)\n",
     ),
     real(
