@@ -27,8 +27,11 @@ async def test_bytes_are_flushed_before_they_have_a_name_and_folders_after(
         flushed.append((kind, named()))
         fsync(handle)
 
+    store = FileArtifactStore(root)
+    await store.put(an_object(b"the first makes and flushes the root"))
+    await store.delete("run/step/one")
     monkeypatch.setattr(os, "fsync", record)
-    ref = await FileArtifactStore(root).put(an_object(b"x"))
+    ref = await store.put(an_object(b"x"))
     assert path_of(ref).read_bytes() == b"x"
     has_bytes, has_all = [".json", "bytes"], [".json", "bytes", "latest"]
     assert flushed == [
