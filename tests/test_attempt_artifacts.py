@@ -74,7 +74,7 @@ async def emit_nonsense(step: StepContext) -> None:
 @pytest.mark.parametrize(
     ("act", "outcome"),
     [(hang, "timeout"), (fail, "retried"), (emit_nonsense, "failed")],
-    ids=["timeout", "failure", "graph"],
+    ids=["timeout", "retry", "no-graph"],
 )
 async def test_however_an_attempt_ends_what_it_has_put_goes_with_the_success(
     tmp_path: Path, autojump_clock: MockClock, act: Callable[[StepContext], Any], outcome: str

@@ -117,6 +117,8 @@ ARTIFACT_BUGS = (
         VERBS + "removal.py",
         "    return found is not None\n",
         "    return False\n",
+        "    if committed is None:\n",
+        "    if True:\n",
     ),
     bug(
         "artifacts of a stale attempt are stored",
