@@ -1,8 +1,8 @@
 """python -m tests.load --seconds N [--clients 64] [--seed S]
 
-Services, readers, backups and cron on one file for that long, then an audit. The last line has the counts and the
-seed; exits with 1 on any violation, each of them named. What a sound run leaves is removed; of another one the
-folder is kept, and its path printed.
+Services, readers, backups and cron on one file for that long, then an audit. The last line has the counts and
+the seed; the exit code is 1 on any violation, each of them named. What a sound run leaves is removed; of another
+one the folder is kept, and its path printed.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from .facts import Facts
 from .supervisor import LoadOptions, play
 
 SHOWN = 40
+ACKNOWLEDGED = ("started", "ended", "canceled", "retried", "deleted", "pruned")
 
 
 def counts(facts: Facts, findings: list[Finding], options: LoadOptions) -> str:
@@ -32,10 +33,7 @@ def counts(facts: Facts, findings: list[Finding], options: LoadOptions) -> str:
     launched = Counter(entry["role"] for entry in facts.of_parent("launch"))
     stored = 0 if facts.stored is None else len(facts.stored.runs)
     parts = [
-        *(
-            f"{done[what]} {what}"
-            for what in ("started", "ended", "canceled", "retried", "deleted", "pruned")
-        ),
+        *(f"{done[what]} {what}" for what in ACKNOWLEDGED),
         f"{stored} runs stored",
         *(f"{launched[role]} {role}" for role in ("service", "cron", "backup", "reader")),
         *(f"{faults[what]} {what}" for what in ("restart", "cancel", "kill", "stop")),

@@ -1,4 +1,4 @@
-"""Whether every acknowledged run is there, unless it was deleted or pruned, and whether a deleted one is gone."""
+"""Whether every acknowledged run is there unless it was deleted or pruned, and a deleted one is gone."""
 
 from collections.abc import Iterator
 
@@ -40,14 +40,15 @@ def may_be_gone(facts: Facts, history: History, until: int = FOREVER) -> bool:
 
 def earliest_end(history: History) -> int:
     """A time of the wall clock before which the run has not ended, as far as the journal knows."""
-    ends = [entry["finished"] for entry in history.of("ended")]
+    ends: list[int] = [entry["finished"] for entry in history.of("ended")]
     if ends:
         return min(ends)
-    starts = [entry["wall"] for entry in history.of("starting")]
+    starts: list[int] = [entry["wall"] for entry in history.of("starting")]
     if starts and not all(order.shape == "parked" for order in history.orders):
         return min(starts)
     # A parked run ends by being canceled only.
-    return min((entry["wall"] for entry, _ in history.asked("canceling", "canceled")), default=FOREVER)
+    cancels: list[int] = [entry["wall"] for entry, _ in history.asked("canceling", "canceled")]
+    return min(cancels, default=FOREVER)
 
 
 def _stays_deleted(history: History) -> bool:
@@ -59,7 +60,7 @@ def _stays_deleted(history: History) -> bool:
 
 
 def _start_ended(history: History, starting: dict[str, int]) -> int:
-    """When the start was acknowledged on the journal's clock; a start that was not may still have happened."""
+    """When a start was acknowledged, on the journal's clock. One that was not may happen at any time."""
     later = [entry["at"] for entry in history.of("started") if entry["at"] >= starting["at"]]
     return min(later, default=FOREVER)
 

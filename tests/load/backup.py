@@ -1,8 +1,8 @@
 """A backup process: python -m tests.load.backup ROOT KIND, with KIND "backup" or "vacuum".
 
-It copies the database by one of the manual's ways while others use it, opens the copy, and leaves. The copy must
-pass SQLite's integrity_check and the engine's check, and hold every parked run whose start was acknowledged
-before the copy began: nothing ends such a run but a cancel.
+It copies the database by one of the manual's ways while others use it, opens the copy, and leaves. The copy
+must pass SQLite's integrity_check and the engine's check, and hold every parked run whose start was
+acknowledged before the copy began: nothing ends such a run but a cancel.
 """
 
 import os

@@ -1,6 +1,4 @@
-"""What a client does to runs that it finds, its own or others': cancel, retry, delete, prune; and to queues."""
-
-from typing import Any
+"""What a client does to runs that it finds, its own or others', and to the limit of a queue."""
 
 from trio_workflow import QueueConfig, RunStatus, Runtime, WorkflowRun
 
@@ -54,13 +52,10 @@ async def delete_own(client: Client) -> None:
 async def prune(client: Client) -> None:
     """Which runs it removes follows from when they ended."""
     client.calls += 1
-    facts: dict[str, Any] = {
-        "older_than": client.random.uniform(*PRUNE_AFTER),
-        "call": f"{client.name}/{client.calls}",
-    }
-    client.journal.note("pruning", **facts)
-    count = await client.rt.prune(facts["older_than"])
-    client.journal.note("pruned", count=count, **facts)
+    older_than, call = client.random.uniform(*PRUNE_AFTER), f"{client.name}/{client.calls}"
+    client.journal.note("pruning", older_than=older_than, call=call)
+    count = await client.rt.prune(older_than)
+    client.journal.note("pruned", count=count, call=call)
 
 
 async def change_limit(client: Client) -> None:

@@ -37,7 +37,7 @@ class History:
         return [Order(**entry["order"]) for entry in self.of("started")]
 
     def asked(self, intent: str, done: str) -> list[tuple[Entry, Entry | None]]:
-        """The changes of a kind that may have happened, each with its acknowledgement. Refused ones did not."""
+        """The changes of a kind that may have happened, each with its acknowledgement; no refused ones."""
         answers = {entry["call"]: entry for entry in self.of(done, "refused")}
         pairs = [(entry, answers.get(entry["call"])) for entry in self.of(intent)]
         return [(entry, answer) for entry, answer in pairs if answer is None or answer["what"] == done]
@@ -45,7 +45,7 @@ class History:
 
 @attrs.frozen
 class Prune:
-    """Ended runs may have been removed by it between two times of the wall clock, older_than after their end."""
+    """Between two times of the wall clock it removed runs that had ended `older_than` before."""
 
     begin: int
     end: int

@@ -1,7 +1,7 @@
 """The parent's view of the locks: every process that has a runtime open must hold SQLite's locks.
 
-Only what is certain is judged: the flag of the process says before and after the sample that one opening lasted
-all the time, and the process still runs and was not told to die.
+Only what is certain is judged: the flag of the process says before and after the sample that one opening
+lasted all the time, and the process still runs and was not sent SIGKILL.
 """
 
 import attrs
@@ -18,7 +18,7 @@ INTERVAL = 0.05
 
 @attrs.define
 class LockSampler:
-    """samples: how often a process with an open runtime was looked at. is_able: /proc/locks shows locks here."""
+    """samples: how often a process with an open runtime was checked. is_able: /proc/locks shows locks."""
 
     site: Site
     fleet: Fleet

@@ -63,7 +63,7 @@ class Nemesis:
         return fault
 
     async def _wait_open(self, member: Member) -> None:
-        while member.process.poll() is None and not read_flag(self.site.root, member.pid):
+        while member.process.poll() is None and not read_flag(self.site.root, member.pid):  # noqa: ASYNC110 - as below
             await trio.sleep(LOOK)
 
     async def _stop(self, member: Member) -> None:
@@ -76,7 +76,7 @@ class Nemesis:
             member.process.send_signal(signal.SIGCONT)
 
     async def stop(self, member: Member) -> None:
-        """The run is over: a process ends in order, if it was not asked to end before. Cron and backups leave."""
+        """The run is over: a process that was not asked to end before ends in order; cron and backups leave."""
         if member.role in ("service", "reader") and not member.wanted:
             self.fleet.tell(member, "restart", signal.SIGTERM)
         await self.wait_end(member)
@@ -86,7 +86,7 @@ class Nemesis:
         await self.wait_end(member)
 
     async def wait_end(self, member: Member) -> None:
-        """Wait for an end that was asked for. A process that hangs writes where its threads are, and is killed."""
+        """Wait for an end that was asked for. One that hangs writes where its threads are, and is killed."""
         with trio.move_on_after(HANGS_AFTER):
             while member.process.poll() is None:  # noqa: ASYNC110 - a process has no event of trio's
                 await trio.sleep(LOOK)

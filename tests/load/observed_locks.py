@@ -56,9 +56,8 @@ def _is_held(locks: list[Lock], pid: int, path: Path, first: int, last: int) -> 
         inode = path.stat().st_ino
     except FileNotFoundError:
         return False
-    return any(
-        (lock.pid, lock.inode) == (pid, inode) and lock.first <= first <= last <= lock.last for lock in locks
-    )
+    own = [lock for lock in locks if (lock.pid, lock.inode) == (pid, inode)]
+    return any(lock.first <= first <= last <= lock.last for lock in own)
 
 
 def can_observe() -> bool:

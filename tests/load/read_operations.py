@@ -74,8 +74,8 @@ async def list_records(client: Client) -> None:
     run = await _pick_succeeded(client, rt)
     if run is None:
         return
-    order, found = order_of(run), {}
-    after = None
+    order, after = order_of(run), None
+    found: dict[str, str] = {}
     while True:
         page = await rt.records(LEAVES_COLLECTION, run_id=run.id, limit=3, after=after)
         found |= {record.key: record.data for record in page}

@@ -1,7 +1,7 @@
 """A service process: python -m tests.load.service ROOT OPTIONS.
 
-SIGTERM ends it as a deploy does: clients finish what they do, running steps end. SIGHUP cancels its clients and
-workers at once. SIGQUIT writes where its threads are to standard error.
+SIGTERM ends it as a deploy does: clients finish what they do, running steps end. SIGHUP cancels its clients
+and workers at once. SIGQUIT writes where its threads are to standard error.
 """
 
 import faulthandler

@@ -1,4 +1,4 @@
-"""What a service process is started with, how it opens its runtimes, and the folders that all processes share."""
+"""What a service process is started with, how it opens its runtimes, and the folders of all processes."""
 
 import json
 import logging

@@ -44,9 +44,8 @@ class Draw:
     @classmethod
     def of(cls, options: LoadOptions) -> "Draw":
         drawn = random.Random(f"load {options.seed}")
-        return cls(
-            options, drawn, drawn.random() < 0.4, drawn.choice((None, 6.0, 10.0)), drawn.random() < 0.4
-        )
+        is_short, keeps = drawn.random() < 0.4, drawn.choice((None, 6.0, 10.0))
+        return cls(options, drawn, is_short, keeps, drawn.random() < 0.4)
 
     def main(self) -> ServiceOptions:
         return ServiceOptions(
