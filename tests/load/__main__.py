@@ -1,8 +1,8 @@
 """python -m tests.load --seconds N [--clients 64] [--seed S]
 
 Services, readers, backups and cron on one file for that long, then an audit. The last line has the counts and
-the seed; the exit code is 1 on any violation, each of them named. What a sound run leaves is removed; of another
-one the folder is kept, and its path printed.
+the seed. The exit code is 1 on any violation, and each is named. What a sound run leaves is removed; of another
+run the folder is kept, and its path printed. TMPDIR says where.
 """
 
 import argparse

@@ -59,7 +59,9 @@ def _excerpt(lines: list[str]) -> list[str]:
 
 def locks_are_held(facts: Facts) -> Iterator[str]:
     for entry in facts.of_parent("lock missing"):
-        yield f"{_name(entry)} had a runtime open, and held no lock of SQLite on {entry['file']}"
+        after = (entry["at"] - facts.parent[0]["at"]) / 1e9
+        held = f"held no lock of SQLite on {entry['file']}"
+        yield f"{_name(entry)} had a runtime open, and {held}, {after:.1f} s after the first launch"
 
 
 def the_log_is_quiet(facts: Facts) -> Iterator[str]:

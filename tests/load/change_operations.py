@@ -60,7 +60,7 @@ async def prune(client: Client) -> None:
 
 async def change_limit(client: Client) -> None:
     """A second runtime in this process, for a moment: how the limit of a queue is changed."""
-    limit = client.random.randint(2, 12)
+    limit = client.random.randint(4, 32)
     config = config_of(client.site, f"{client.name}-limit", queues={ELASTIC: QueueConfig(max_workers=limit)})
     async with opened(config) as second:
         await _use(client, second)

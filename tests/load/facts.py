@@ -14,7 +14,7 @@ from chaos.program import Site
 
 from .journals import Entry, read_all
 from .settings import projections
-from .workload import PROJECTION, Order
+from .workload import PROJECTIONS, Order
 
 FOREVER = 2**63
 MARGIN = 1_000_000
@@ -141,7 +141,6 @@ def _orders(site: Site) -> Iterator[tuple[str, Order]]:
 
 
 def _tallies(site: Site) -> Iterator[tuple[str, int]]:
-    path = projections(site) / f"{PROJECTION}.db"
-    if path.exists():
-        with closing(sqlite3.connect(path)) as conn:
+    for name in PROJECTIONS:
+        with closing(sqlite3.connect(projections(site) / f"{name}.db")) as conn:
             yield from conn.execute("SELECT key, value FROM tallies")

@@ -63,7 +63,7 @@ class Nemesis:
         return fault
 
     async def _wait_open(self, member: Member) -> None:
-        while member.process.poll() is None and not read_flag(self.site.root, member.pid):  # noqa: ASYNC110 - as below
+        while member.process.poll() is None and not read_flag(self.site.root, member.pid):  # noqa: ASYNC110 - see wait_end
             await trio.sleep(LOOK)
 
     async def _stop(self, member: Member) -> None:
@@ -76,7 +76,7 @@ class Nemesis:
             member.process.send_signal(signal.SIGCONT)
 
     async def stop(self, member: Member) -> None:
-        """The run is over: a process that was not asked to end before ends in order; cron and backups leave."""
+        """A process that was not asked to end before ends in order; cron and backups leave by themselves."""
         if member.role in ("service", "reader") and not member.wanted:
             self.fleet.tell(member, "restart", signal.SIGTERM)
         await self.wait_end(member)

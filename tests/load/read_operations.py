@@ -12,12 +12,12 @@ from .client import Client, order_of
 from .workload import (
     LEAVES_COLLECTION,
     PACKAGE,
-    PROJECTION,
     Order,
     external_body,
     inline_body,
     keeps_external,
     keeps_inline,
+    projection_of,
 )
 
 PAGES = 4
@@ -127,7 +127,7 @@ async def read_projection(client: Client) -> None:
     run = await _pick_succeeded(client, rt)
     if run is None:
         return
-    projection = await rt.projection(PROJECTION)
+    projection = await rt.projection(projection_of(order_of(run)))
     rows = await projection.query("SELECT value FROM tallies WHERE key = ?", f"{run.id}/tally")
     _check_rows(client, run.id, order_of(run), rows)
 

@@ -1,7 +1,7 @@
 """A process that only reads: python -m tests.load.reader DATABASE SEED, until SIGTERM.
 
-A plain sqlite3 connection comes, stays for a while with a read transaction open, and goes. It is the only one of
-its process, so that closing it makes SQLite look whether it is the last of all.
+A plain sqlite3 connection comes, stays for a while with a read transaction open, and goes. It is the only
+one of its process, so that closing it makes SQLite look whether it is the last of all.
 """
 
 import random

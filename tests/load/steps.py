@@ -14,7 +14,6 @@ from trio_workflow import Package, Permanent, Retryable, StepContext, StoreUnava
 from .workload import (
     LEAVES_COLLECTION,
     PACKAGE,
-    PROJECTION,
     Order,
     emits,
     external_body,
@@ -23,10 +22,11 @@ from .workload import (
     inline_body,
     keeps_external,
     keeps_inline,
+    projection_of,
     summands,
 )
 
-TALLIES = "CREATE TABLE IF NOT EXISTS tallies (key TEXT PRIMARY KEY, value INTEGER NOT NULL)"
+UPSERT = "INSERT OR REPLACE INTO tallies VALUES (?, ?)"
 
 load = Package(PACKAGE)
 load.entrypoint(graph)
@@ -99,14 +99,18 @@ async def rated(step: StepContext) -> int:
 
 @load.executor("tally")
 async def tally(step: StepContext) -> int:
-    """Writes a row of the projection: doing it twice gives the same row."""
-    value = digits(order_of(step).number, "tally")
+    """Writes a row of a projection: doing it twice gives the same row."""
+    order = order_of(step)
+    row = (step.idempotency_key, digits(order.number, "tally"))
     with retried_while_locked():
-        projection = await step.projection(PROJECTION)
-        async with projection.transaction() as tx:
-            await tx.execute(TALLIES)
-            await tx.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?)", step.idempotency_key, value)
-    return value
+        projection = await step.projection(projection_of(order))
+        if order.number % 3:
+            await projection.execute(UPSERT, *row)
+        else:
+            async with projection.transaction() as tx:
+                await tx.execute("DELETE FROM tallies WHERE key = ?", row[0])
+                await tx.execute_many(UPSERT, [row])
+    return row[1]
 
 
 @load.executor("trouble")

@@ -16,6 +16,7 @@ from .facts import Facts, gather_facts
 from .lock_sampler import LockSampler
 from .nemesis import Nemesis
 from .settings import ServiceOptions, config_of, make_folders, opened
+from .workload import PROJECTIONS, TALLIES
 
 SHORT_INTERVAL = 1e-6
 """Of sys.setswitchinterval, in the runs that the seed draws."""
@@ -52,7 +53,7 @@ class Draw:
             worker_id="main",
             clients=self.options.clients,
             seed=f"{self.options.seed} main",
-            max_workers=16,
+            max_workers=64,
             keep=self.main_keeps,
             seconds=self.options.seconds,
             has_second_runtime=self.main_has_second,
@@ -66,7 +67,7 @@ class Draw:
             worker_id=f"other-{place}",
             clients=CLIENTS_OF_OTHERS,
             seed=f"{self.options.seed} {place} {number}",
-            max_workers=4,
+            max_workers=8,
             keep=drawn.choice((None, 5.0, 8.0)),
             has_second_runtime=drawn.random() < 0.3,
             switch_interval=self._interval(drawn.random() < 0.2),
@@ -83,8 +84,7 @@ async def play(site: Site, options: LoadOptions, package: str) -> Facts:
     journal = Journal(site.logs / FAULTS)
     fleet = Fleet(site, journal, package)
     sampler = LockSampler(site, fleet, journal)
-    async with opened(config_of(site, "parent")):
-        pass  # the file is there before anything happens to it
+    await make_files(site)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sampler.sample_always)
@@ -94,6 +94,13 @@ async def play(site: Site, options: LoadOptions, package: str) -> Facts:
         fleet.kill_all()
     journal.close()
     return gather_facts(site, await _check(site), sampler.samples)
+
+
+async def make_files(site: Site) -> None:
+    """The store and the projections are there before anything happens to them."""
+    async with opened(config_of(site, "parent")) as rt:
+        for name in PROJECTIONS:
+            await (await rt.projection(name)).execute(TALLIES)
 
 
 async def _load(site: Site, fleet: Fleet, draw: Draw) -> None:

@@ -8,6 +8,7 @@ day: it never ends by itself, so that nobody may ever prune it.
 """
 
 import hashlib
+import random
 
 import attrs
 from chaos.workload import PATIENT, Expected, body, digits
@@ -16,18 +17,24 @@ from trio_workflow import QueueConfig, RateLimit, RetryPolicy, RunBuilder, optio
 
 PACKAGE = "load"
 LEAVES_COLLECTION = "leaves"
-PROJECTION = "tallies"
+PROJECTIONS = tuple(f"tallies-{number}" for number in range(8))
+TALLIES = "CREATE TABLE IF NOT EXISTS tallies (key TEXT PRIMARY KEY, value INTEGER NOT NULL)"
+"""The table of every projection; the parent makes it."""
+
 SHAPES = ("sum", "trouble", "parked")
 DAY = 86400.0
+MAX_INLINE = 60_000
+"""Bytes of an inline artifact."""
+
 ELASTIC = "elastic"
 """The queue whose limit a second runtime changes now and then."""
 
 QUEUES = {
-    "wide": QueueConfig(max_workers=24),
-    "narrow": QueueConfig(max_workers=4),
-    "rated": QueueConfig(max_workers=8, rate_limit=RateLimit(200.0, 40)),
-    "joins": QueueConfig(max_workers=8),
-    ELASTIC: QueueConfig(max_workers=6),
+    "wide": QueueConfig(max_workers=96),
+    "narrow": QueueConfig(max_workers=16),
+    "rated": QueueConfig(max_workers=32, rate_limit=RateLimit(400.0, 40)),
+    "joins": QueueConfig(max_workers=32),
+    ELASTIC: QueueConfig(max_workers=24),
 }
 ONCE = RetryPolicy(max_attempts=1)
 
@@ -43,6 +50,10 @@ class Order:
 
 def leaf_names(order: Order) -> list[str]:
     return [f"leaf-{leaf}" for leaf in range(order.leaves)]
+
+
+def projection_of(order: Order) -> str:
+    return PROJECTIONS[order.number % len(PROJECTIONS)]
 
 
 def in_thread(leaf: int) -> bool:
@@ -77,7 +88,9 @@ def total(order: Order) -> int:
 
 
 def inline_body(order: Order, leaf: int) -> bytes:
-    return body(order.number, leaf, "inline")
+    """Large, so that the database grows and shrinks all the time, and its log is copied often."""
+    size = 100 + digits(order.number, leaf, "size") % MAX_INLINE
+    return random.Random(f"{order.number} {leaf}").randbytes(size)
 
 
 def external_body(order: Order, leaf: int) -> bytes:
