@@ -1,8 +1,8 @@
 """python -m tests.load --seconds N [--clients 64] [--seed S]
 
-Services, readers, backups and cron on one file for that long, then an audit. The last line has the counts and
-the seed. The exit code is 1 on any violation, and each is named. What a sound run leaves is removed; of another
-run the folder is kept, and its path printed. TMPDIR says where.
+Services, readers, backups and cron on one file for that long, then an audit. The last line has the counts
+and the seed. The exit code is 1 on any violation, and each is named. What a sound run leaves is removed; of
+another run the folder is kept, and its path printed. TMPDIR says where.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def counts(facts: Facts, findings: list[Finding], options: LoadOptions) -> str:
     parts = [
         *(f"{done[what]} {what}" for what in ACKNOWLEDGED),
         f"{stored} runs stored",
-        *(f"{launched[role]} {role}" for role in ("service", "cron", "backup", "reader")),
+        *(f"{launched[role]} {role}" for role in ("service", "cron", "backup", "reader", "looker")),
         *(f"{faults[what]} {what}" for what in ("restart", "cancel", "kill", "stop")),
         f"{facts.samples} samples of locks" if facts.samples else "LOCKS CANNOT BE SEEN HERE",
         f"{len(findings)} violations",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from .facts import FOREVER, Facts, History
+from .workload import ENDLESS
 
 
 def what_was_acknowledged_is_there(facts: Facts) -> Iterator[str]:
@@ -44,9 +45,9 @@ def earliest_end(history: History) -> int:
     if ends:
         return min(ends)
     starts: list[int] = [entry["wall"] for entry in history.of("starting")]
-    if starts and not all(order.shape == "parked" for order in history.orders):
+    if starts and not all(order.shape in ENDLESS for order in history.orders):
         return min(starts)
-    # A parked run ends by being canceled only.
+    # An endless run ends by being canceled only.
     cancels: list[int] = [entry["wall"] for entry, _ in history.asked("canceling", "canceled")]
     return min(cancels, default=FOREVER)
 

@@ -7,9 +7,9 @@ from chaos.facts import RunRow
 from chaos.workload import digits
 
 from .facts import FOREVER, Facts, History
-from .workload import expected
+from .workload import ENDLESS, expected
 
-IMPOSSIBLE = {("failed", "sum"), ("failed", "parked"), ("succeeded", "parked")}
+IMPOSSIBLE = {("failed", "sum"), *((end, shape) for end in ("failed", "succeeded") for shape in ENDLESS)}
 
 
 def _known(facts: Facts) -> Iterator[tuple[RunRow, History]]:
@@ -68,7 +68,7 @@ def retries_are_stored(facts: Facts) -> Iterator[str]:
 
 
 def ends_have_a_reason(facts: Facts) -> Iterator[str]:
-    """A parked run cannot end, only trouble fails, and nobody else cancels."""
+    """An endless run cannot end by itself, only trouble fails, and nobody else cancels."""
     for run, history in _known(facts):
         shape = facts.orders[run.id].shape
         if run.status == "canceled" and not history.asked("canceling", "canceled"):
@@ -87,7 +87,7 @@ def products_are_right(facts: Facts) -> Iterator[str]:
     found = products_by_run(facts.stored)
     for run in facts.stored.runs.values():
         order = facts.orders[run.id]
-        if order.shape == "parked":
+        if order.shape in ENDLESS:
             continue
         for what, (have, want) in found.get(run.id, Products()).against(expected(order)).items():
             if run.status == "succeeded" and have != want:

@@ -49,6 +49,13 @@ async def delete_own(client: Client) -> None:
         await client.change(Change.DELETE, handle.id)
 
 
+async def delete_bulk(client: Client) -> None:
+    """The database grows by megabytes, and gets shorter again."""
+    handle, _ = await client.start("bulk")
+    if await client.change(Change.CANCEL, handle.id):
+        await client.change(Change.DELETE, handle.id)
+
+
 async def prune(client: Client) -> None:
     """Which runs it removes follows from when they ended."""
     client.calls += 1

@@ -10,10 +10,11 @@ from chaos.fleet import Fleet, Member
 from chaos.journal import Journal
 from chaos.program import Site
 
-from .observed_locks import can_observe, held_locks, lacking
+from .observed_locks import Lock, can_observe, held_locks, lacking
 from .open_flag import is_open, read_flag
 
 INTERVAL = 0.05
+LOOKS = 20
 
 
 @attrs.define
@@ -39,13 +40,25 @@ class LockSampler:
         before = {member.pid: read_flag(root, member.pid) for member in members}
         locks = held_locks()
         for member in members:
-            if is_open(before[member.pid]) and before[member.pid] == read_flag(root, member.pid):
-                files = lacking(locks, member.pid, self.site.database)
-                if member.process.poll() is None:
+            if is_open(before[member.pid]):
+                files = self._lacking(locks, member.pid)
+                is_same = before[member.pid] == read_flag(root, member.pid)
+                if is_same and member.process.poll() is None:
                     self.samples += 1
                     self._report(member, files)
 
-    def _report(self, member: Member, files: list[str]) -> None:
+    def _lacking(self, locks: list[Lock], pid: int) -> set[str]:
+        """The kernel lists locks in pieces and may skip one meanwhile, so that a lack is looked for again.
+
+        A lock that was dropped is not taken again while the runtime is open.
+        """
+        files = lacking(locks, pid, self.site.database)
+        for _ in range(LOOKS):
+            if files:
+                files &= lacking(held_locks(), pid, self.site.database)
+        return files
+
+    def _report(self, member: Member, files: set[str]) -> None:
         for file in files:
             if (member.pid, file) not in self._reported:
                 self._reported.add((member.pid, file))

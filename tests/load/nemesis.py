@@ -23,6 +23,7 @@ HANGS_AFTER = 300.0
 PAUSE, CRON_PAUSE, BACKUP_PAUSE = 2.0, 1.5, 5.0
 """Mean seconds between two faults of one process, two cron processes, two backups."""
 
+ENDED_BY_SIGNAL = ("service", "reader", "looker")
 FAULTS = {"restart": 4, "cancel": 2, "kill": 3, "stop": 3, "kill early": 1}
 
 
@@ -77,7 +78,7 @@ class Nemesis:
 
     async def stop(self, member: Member) -> None:
         """A process that was not asked to end before ends in order; cron and backups leave by themselves."""
-        if member.role in ("service", "reader") and not member.wanted:
+        if member.role in ENDED_BY_SIGNAL and not member.wanted:
             self.fleet.tell(member, "restart", signal.SIGTERM)
         await self.wait_end(member)
 
@@ -96,12 +97,20 @@ class Nemesis:
         await self.fleet.has_ended(member, LOOK)
 
     async def keep_reader(self) -> None:
-        """The reader is killed now and then, and comes back."""
+        await self._keep_killed("reader", str(self.site.database))
+
+    async def keep_looker(self) -> None:
+        await self._keep_killed("looker", str(self.site.root))
+
+    async def _keep_killed(self, role: str, argument: str) -> None:
+        """It ends in order or is killed now and then, and comes back."""
         while True:
-            seed = str(self.random.random())
-            member = self.fleet.start_helper("reader", str(self.site.database), seed)
-            await trio.sleep(self.random.uniform(1, 20))
-            await self._end(member, "kill", signal.SIGKILL)
+            member = self.fleet.start_helper(role, argument, str(self.random.random()))
+            await trio.sleep(self.random.uniform(2, 20))
+            if self.random.random() < 0.5:
+                await self._end(member, "kill", signal.SIGKILL)
+            else:
+                await self._end(member, "restart", signal.SIGTERM)
 
     async def repeat_cron(self) -> None:
         while True:

@@ -42,13 +42,13 @@ def held_locks() -> list[Lock]:
     return list(parse_locks(LOCKS.read_text()))
 
 
-def lacking(locks: list[Lock], pid: int, database: Path) -> list[str]:
-    """The files on which that process does not hold the lock it must hold."""
+def lacking(locks: list[Lock], pid: int, database: Path) -> set[str]:
+    """The files on which that process lacks the lock that it must hold, if the list is complete."""
     wanted = [
         (database, SHARED_FIRST, SHARED_LAST),
         (database.with_name(f"{database.name}-shm"), SHM_BYTE, SHM_BYTE),
     ]
-    return [path.name for path, first, last in wanted if not _is_held(locks, pid, path, first, last)]
+    return {path.name for path, first, last in wanted if not _is_held(locks, pid, path, first, last)}
 
 
 def _is_held(locks: list[Lock], pid: int, path: Path, first: int, last: int) -> bool:

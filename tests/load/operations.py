@@ -2,7 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 
-from .change_operations import cancel_some, change_limit, delete_own, delete_some, prune, retry_some
+from .change_operations import (
+    cancel_some,
+    change_limit,
+    delete_bulk,
+    delete_own,
+    delete_some,
+    prune,
+    retry_some,
+)
 from .client import Client
 from .read_operations import (
     check,
@@ -27,6 +35,9 @@ from .start_operations import (
 )
 
 Operation = Callable[[Client], Awaitable[None]]
+
+BULK_OPERATIONS: list[tuple[Operation, float]] = [(delete_bulk, 1)]
+"""Of one client in some processes."""
 
 OPERATIONS: list[tuple[Operation, float]] = [
     (start_and_wait, 30),

@@ -14,7 +14,9 @@ from types import FrameType
 
 from chaos.program import begin_process
 
-LONGEST_STAY = 3.0
+LONGEST_STAY, LONGEST_PAUSE = 3.0, 1.0
+STAYS = 0.15
+"""The share of visits that stay: while one does, the log cannot be copied, and the database gets no shorter."""
 
 
 class Visits:
@@ -29,8 +31,8 @@ class Visits:
 
     def go_on(self) -> None:
         while not self.is_over:
-            self._visit(self._random.choice((0.0, 0.0, self._random.uniform(0, LONGEST_STAY))))
-            time.sleep(self._random.uniform(0, 0.5))
+            self._visit(self._random.uniform(0, LONGEST_STAY) if self._random.random() < STAYS else 0.0)
+            time.sleep(self._random.uniform(0, LONGEST_PAUSE))
 
     def _visit(self, seconds: float) -> None:
         """One transaction sees one state of the store, however long it stays."""

@@ -24,7 +24,7 @@ from .journals import journal_path
 from .leaks import Leaks
 from .log_journal import log_to
 from .open_flag import OpenFlag
-from .operations import OPERATIONS
+from .operations import BULK_OPERATIONS, OPERATIONS, Operation
 from .settings import ServiceOptions, config_of, opened
 
 SAMPLE = 1.0
@@ -63,7 +63,9 @@ class Service:
                 await nursery.start(rt.start_workers)
             async with trio.open_nursery() as clients:
                 for number in range(self.options.clients):
-                    clients.start_soon(self._go_on, self._client(number, runtimes))
+                    clients.start_soon(self._go_on, self._client(number, runtimes), OPERATIONS)
+                if self.options.has_bulk:
+                    clients.start_soon(self._go_on, self._client(-1, runtimes), BULK_OPERATIONS)
                 if self.options.seconds is not None:
                     await trio.sleep(self.options.seconds / 2)
                     self.leaks.sample(is_middle=True)
@@ -78,9 +80,9 @@ class Service:
         drawn = random.Random(f"{self.options.seed} {number}")
         return Client(self.site, name, runtimes, self.journal, drawn)
 
-    async def _go_on(self, client: Client) -> None:
+    async def _go_on(self, client: Client, drawn_from: list[tuple[Operation, float]]) -> None:
         """One operation after the other. A store that is locked for now is asked again later."""
-        operations, weights = zip(*OPERATIONS, strict=True)
+        operations, weights = zip(*drawn_from, strict=True)
         while not self.is_stopping:
             [operation] = client.random.choices(operations, weights)
             try:

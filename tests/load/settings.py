@@ -35,7 +35,8 @@ class ServiceOptions:
     """worker_id: of its runtime. keep: seconds after which it removes ended runs, None for never.
 
     seconds: how long clients go on, None until a signal. has_second_runtime: a second runtime with workers is
-    open all the time. switch_interval: of the interpreter's threads, None for Python's own.
+    open all the time. has_bulk: one client more stores and deletes large runs. switch_interval: of the
+    interpreter's threads, None for Python's own.
     """
 
     worker_id: str
@@ -45,6 +46,7 @@ class ServiceOptions:
     keep: float | None = None
     seconds: float | None = None
     has_second_runtime: bool = False
+    has_bulk: bool = False
     switch_interval: float | None = None
 
     def to_text(self) -> str:
@@ -71,6 +73,7 @@ def config_of(
     max_workers: int = 4,
     keep: float | None = None,
     queues: dict[str, QueueConfig] = QUEUES,
+    poll_interval: float = POLL,
     database: Path | None = None,
 ) -> Config:
     """database: another file than the one that all processes share."""
@@ -81,7 +84,7 @@ def config_of(
         worker_id=worker_id,
         max_workers=max_workers,
         lease_duration=LEASE,
-        poll_interval=POLL,
+        poll_interval=poll_interval,
         max_lost_leases=NEVER,
         queues=queues,
         keep_finished=keep,

@@ -73,6 +73,11 @@ class Draw:
             switch_interval=self._interval(drawn.random() < 0.2),
         )
 
+    def bulk(self) -> ServiceOptions:
+        """A process whose only client makes the database larger and smaller, as fast as it can."""
+        seed = f"{self.options.seed} bulk"
+        return ServiceOptions(worker_id="bulk", clients=0, seed=seed, max_workers=1, has_bulk=True)
+
     @staticmethod
     def _interval(is_short: bool) -> float | None:
         return SHORT_INTERVAL if is_short else None
@@ -106,11 +111,12 @@ async def make_files(site: Site) -> None:
 async def _load(site: Site, fleet: Fleet, draw: Draw) -> None:
     """All processes, until the main one has ended: its clients end what they do and begin nothing new."""
     nemesis = Nemesis(site, fleet, draw.random)
+    fleet.start_helper("service", str(site.root), draw.bulk().to_text())
     main = fleet.start_helper("service", str(site.root), draw.main().to_text())
     async with trio.open_nursery() as nursery:
         for place in range(OTHERS):
             nursery.start_soon(nemesis.keep_service, partial(draw.other, place))
-        for repeat in (nemesis.keep_reader, nemesis.repeat_cron, nemesis.repeat_backups):
+        for repeat in (nemesis.keep_reader, nemesis.keep_looker, nemesis.repeat_cron, nemesis.repeat_backups):
             nursery.start_soon(repeat)
         with trio.move_on_after(draw.options.seconds):
             while main.process.poll() is None:  # noqa: ASYNC110 - a process has no event of trio's

@@ -3,8 +3,8 @@
 A "sum" run: leaves, some of them in threads, some with artifacts or an emitted child, some that fail once
 first; a step under a rate limit; a step that writes a projection; a step that fails for good with an optional
 dependent; a join over the rest that emits a proof of its sum. A "trouble" run also has a step whose first
-attempt fails for good, so that the run needs an operator's retry. A "parked" run has a step that is due in a
-day: it never ends by itself, so that nobody may ever prune it.
+attempt fails for good, so that the run needs an operator's retry. The steps of a "parked" and of a "bulk" run
+are due in a day: such a run never ends by itself, so that nobody may ever prune it.
 """
 
 import hashlib
@@ -21,7 +21,12 @@ PROJECTIONS = tuple(f"tallies-{number}" for number in range(8))
 TALLIES = "CREATE TABLE IF NOT EXISTS tallies (key TEXT PRIMARY KEY, value INTEGER NOT NULL)"
 """The table of every projection; the parent makes it."""
 
-SHAPES = ("sum", "trouble", "parked")
+ENDLESS = ("parked", "bulk")
+"""Shapes of runs that end only by being canceled."""
+
+BULK = 1000
+"""Steps of a bulk run: the database gets larger by megabytes with it, and smaller when it is deleted."""
+
 DAY = 86400.0
 MAX_INLINE = 60_000
 """Bytes of an inline artifact."""
@@ -118,8 +123,9 @@ def _sha256(data: bytes) -> str:
 
 def graph(run: RunBuilder, order: Order) -> None:
     run.metadata("shape", order.shape)
-    if order.shape == "parked":
-        run.step("parked", kind="parked", queue="narrow", delay=DAY)
+    if order.shape in ENDLESS:
+        for n in range(BULK if order.shape == "bulk" else 1):
+            run.step(f"parked-{n}", "x" * 10_000, kind="parked", queue="narrow", delay=DAY)
         return
     leaves = [
         run.step(
