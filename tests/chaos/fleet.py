@@ -34,11 +34,13 @@ class Member:
 class Fleet:
     """Some workers, each in a place of its own that is filled again when it ends, and helpers beside them.
 
-    package: where the programs of the roles are.
+    package: where the programs of the roles are. is_quiet: it does not print what it starts.
     """
 
-    def __init__(self, site: Site, journal: Journal, package: str = str(__package__)) -> None:
-        self._site, self._journal, self._package = site, journal, package
+    def __init__(
+        self, site: Site, journal: Journal, package: str = str(__package__), *, is_quiet: bool = False
+    ) -> None:
+        self._site, self._journal, self._package, self._is_quiet = site, journal, package, is_quiet
         self.workers: list[Member] = []
         self._helpers: list[Member] = []
         self.is_replacing = True
@@ -101,7 +103,8 @@ class Fleet:
             )
         member = Member(role, process)
         self._journal.note("launch", pid=member.pid, role=role)
-        print(f"{role} {member.pid}", flush=True)
+        if not self._is_quiet:
+            print(f"{role} {member.pid}", flush=True)
         return member
 
     def _has_ended(self, member: Member) -> bool:

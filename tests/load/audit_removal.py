@@ -7,10 +7,10 @@ from .workload import ENDLESS
 
 
 def what_was_acknowledged_is_there(facts: Facts) -> Iterator[str]:
-    if facts.stored is None:
+    if facts.run_ids is None:
         return
     for run, history in facts.histories.items():
-        if history.of("started") and run not in facts.stored.runs and not may_be_gone(facts, history):
+        if history.of("started") and run not in facts.run_ids and not may_be_gone(facts, history):
             yield f"{run} was acknowledged as started, and is not in the database; nothing removed it"
 
 
@@ -23,9 +23,9 @@ def what_was_not_found_was_removed(facts: Facts) -> Iterator[str]:
 
 
 def what_was_deleted_is_gone(facts: Facts) -> Iterator[str]:
-    if facts.stored is None:
+    if facts.run_ids is None:
         return
-    for run in facts.stored.runs:
+    for run in facts.run_ids:
         history = facts.histories.get(run)
         if history is not None and _stays_deleted(history):
             yield f"{run} was acknowledged as deleted, and is in the database"

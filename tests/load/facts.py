@@ -58,12 +58,15 @@ class Prune:
 
 @attrs.define(slots=False)
 class Facts:
-    """stored: None when the database cannot be read. orders: run id -> the stored input.
+    """stored: None when the database cannot be read. run_ids: None when not even those can be read.
 
-    parent: what the parent has journaled. entries: of all other processes. tallies: rows of the projection.
+    orders: run id -> the stored input. parent: what the parent has journaled. entries: of all other processes.
+    tallies: the rows of the projections. errors: role -> what its processes wrote to standard error.
+    complaints: of the engine's check and of SQLite's. samples: how often the locks of a process were read.
     """
 
     stored: Stored | None
+    run_ids: set[str] | None
     orders: dict[str, Order]
     tallies: dict[str, int]
     parent: list[Entry]
@@ -115,6 +118,7 @@ def micros(seconds: float) -> int:
 def gather_facts(site: Site, complaints: list[str], samples: int) -> Facts:
     facts = Facts(
         stored=None,
+        run_ids=None,
         orders={},
         tallies={},
         parent=list(journal.read(site.logs / journal.FAULTS)),
@@ -124,6 +128,7 @@ def gather_facts(site: Site, complaints: list[str], samples: int) -> Facts:
         samples=samples,
     )
     try:
+        facts.run_ids = _run_ids(site)
         facts.stored = gather(site, complaints)
         facts.complaints = facts.stored.complaints
         facts.orders = dict(_orders(site))
@@ -132,6 +137,11 @@ def gather_facts(site: Site, complaints: list[str], samples: int) -> Facts:
         facts.stored = None
         facts.complaints = [*complaints, f"the database cannot be read: {error}"]
     return facts
+
+
+def _run_ids(site: Site) -> set[str]:
+    with closing(sqlite3.connect(site.database)) as conn:
+        return {run_id for (run_id,) in conn.execute("SELECT id FROM runs")}
 
 
 def _orders(site: Site) -> Iterator[tuple[str, Order]]:

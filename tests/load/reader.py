@@ -16,7 +16,7 @@ from chaos.program import begin_process
 
 LONGEST_STAY, LONGEST_PAUSE = 3.0, 1.0
 STAYS = 0.15
-"""The share of visits that stay: while one does, the log cannot be copied, and the database gets no shorter."""
+"""The share of visits that stay: meanwhile the log cannot be copied, and the database gets no shorter."""
 
 
 class Visits:

@@ -87,7 +87,7 @@ async def play(site: Site, options: LoadOptions, package: str) -> Facts:
     """The whole run: what is left behind by it, as facts for the audit."""
     make_folders(site)
     journal = Journal(site.logs / FAULTS)
-    fleet = Fleet(site, journal, package)
+    fleet = Fleet(site, journal, package, is_quiet=True)
     sampler = LockSampler(site, fleet, journal)
     await make_files(site)
     try:
