@@ -33,7 +33,9 @@ def processes_ended_as_asked(facts: Facts) -> Iterator[str]:
         yield f"{_name(entry)} hangs: its threads are in the log {entry['role']}.stderr"
     for entry in facts.of_parent("launch"):
         end = exits.get(entry["pid"])
-        if end is not None and end["code"] not in {0, *CUT_OFF.get(end["wanted"], ())}:
+        if end is None:
+            yield f"{_name(entry)} was not seen to end"
+        elif end["code"] not in {0, *CUT_OFF.get(end["wanted"], ())}:
             asked = end["wanted"] or "nothing"
             yield f"{_name(entry)} was asked for {asked}, and ended with {end['code']}"
     killed, torn = len(facts.of_parent("kill")), len(facts.of("torn"))

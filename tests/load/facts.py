@@ -60,7 +60,7 @@ class Prune:
 class Facts:
     """stored: None when the database cannot be read. run_ids: None when not even those can be read.
 
-    orders: run id -> the stored input. parent: what the parent has journaled. entries: of all other processes.
+    orders: run id -> the stored input. parent: what the parent has journaled. entries: of all others.
     tallies: the rows of the projections. errors: role -> what its processes wrote to standard error.
     complaints: of the engine's check and of SQLite's. samples: how often the locks of a process were read.
     """
