@@ -44,7 +44,13 @@ class Service:
 
     async def serve(self) -> None:
         options = self.options
-        config = config_of(self.site, options.worker_id, max_workers=options.max_workers, keep=options.keep)
+        config = config_of(
+            self.site,
+            options.worker_id,
+            max_workers=options.max_workers,
+            keep=options.keep,
+            synchronous=options.synchronous,
+        )
         async with AsyncExitStack() as stack:
             self.journal.note("open", keep=options.keep)
             runtimes = [await stack.enter_async_context(opened(config))]

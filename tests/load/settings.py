@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import attrs
 import trio
@@ -30,6 +31,9 @@ NEVER = 100_000
 """More lost leases than any step has here: losing leases must not fail a run."""
 
 
+Synchronous = Literal["FULL", "NORMAL"]
+
+
 @attrs.frozen(kw_only=True)
 class ServiceOptions:
     """worker_id: of its runtime. keep: seconds after which it removes ended runs, None for never.
@@ -47,6 +51,7 @@ class ServiceOptions:
     seconds: float | None = None
     has_second_runtime: bool = False
     has_bulk: bool = False
+    synchronous: Synchronous = "FULL"
     switch_interval: float | None = None
 
     def to_text(self) -> str:
@@ -74,11 +79,12 @@ def config_of(
     keep: float | None = None,
     queues: dict[str, QueueConfig] = QUEUES,
     poll_interval: float = POLL,
+    synchronous: Synchronous = "FULL",
     database: Path | None = None,
 ) -> Config:
     """database: another file than the one that all processes share."""
     return Config(
-        store=SQLiteStore(database or site.database),
+        store=SQLiteStore(database or site.database, synchronous=synchronous),
         artifact_store=FileArtifactStore(site.artifacts),
         projection_store=SQLiteProjectionStore(projections(site)),
         worker_id=worker_id,

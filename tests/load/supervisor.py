@@ -15,11 +15,14 @@ from trio_workflow import RuntimeCrashedError, StoreError
 from .facts import Facts, gather_facts
 from .lock_sampler import LockSampler
 from .nemesis import Nemesis
-from .settings import ServiceOptions, config_of, make_folders, opened
+from .settings import ServiceOptions, Synchronous, config_of, make_folders, opened
 from .workload import PROJECTIONS, TALLIES
 
 SHORT_INTERVAL = 1e-6
 """Of sys.setswitchinterval, in the runs that the seed draws."""
+
+SYNCHRONOUS: tuple[Synchronous, ...] = ("FULL", "NORMAL")
+"""What a kill leaves of acknowledged commits is the same with both."""
 
 OTHERS = 2
 CLIENTS_OF_OTHERS = 8
@@ -41,12 +44,14 @@ class Draw:
     is_short: bool
     main_keeps: float | None
     main_has_second: bool
+    synchronous: Synchronous
 
     @classmethod
     def of(cls, options: LoadOptions) -> "Draw":
         drawn = random.Random(f"load {options.seed}")
         is_short, keeps = drawn.random() < 0.4, drawn.choice((None, 6.0, 10.0))
-        return cls(options, drawn, is_short, keeps, drawn.random() < 0.4)
+        has_second, synchronous = drawn.random() < 0.4, drawn.choice(SYNCHRONOUS)
+        return cls(options, drawn, is_short, keeps, has_second, synchronous)
 
     def main(self) -> ServiceOptions:
         return ServiceOptions(
@@ -58,6 +63,7 @@ class Draw:
             seconds=self.options.seconds,
             has_second_runtime=self.main_has_second,
             switch_interval=self._interval(self.is_short),
+            synchronous=self.synchronous,
         )
 
     def other(self, place: int, number: int) -> ServiceOptions:
