@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     arguments = parser.parse_args()
     options = LoadOptions(seconds=arguments.seconds, clients=arguments.clients, seed=arguments.seed)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it else
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     print(f"seed {options.seed}", flush=True)
     root = Path(tempfile.mkdtemp(prefix="trio-workflow-load-"))
