@@ -72,15 +72,15 @@ def products_are_right(facts: Facts) -> Iterator[str]:
 
     A canceled run may have any part of its steps and none that is wrong.
     """
-    found = _products(facts)
+    found = products_by_run(facts)
     for run in facts.runs.values():
         wanted = expected(Order(run.order))
         for what, is_there in found.get(run.id, Products()).against(wanted).items():
             have, want = is_there
             if run.status == "succeeded" and have != want:
-                yield f"{run.id} has {what} {_difference(have, want)}"
+                yield f"{run.id} has {what} {difference(have, want)}"
             elif run.status != "succeeded" and not set(have) <= set(want):
-                yield f"{run.id}, which is {run.status}, has {what} {_difference(have, have & want)}"
+                yield f"{run.id}, which is {run.status}, has {what} {difference(have, have & want)}"
 
 
 @attrs.define
@@ -108,7 +108,7 @@ class Products:
         }
 
 
-def _products(facts: Facts) -> dict[str, Products]:
+def products_by_run(facts: Facts) -> dict[str, Products]:
     found: dict[str, Products] = {}
     for step in facts.steps.values():
         products = found.setdefault(step.run, Products())
@@ -125,7 +125,7 @@ def _products(facts: Facts) -> dict[str, Products]:
     return found
 
 
-def _difference(have: "Counter[tuple[str, str]]", want: "Counter[tuple[str, str]]") -> str:
+def difference(have: "Counter[tuple[str, str]]", want: "Counter[tuple[str, str]]") -> str:
     return (
         f"too many: {sorted((have - want).elements())[:5]}, too few: {sorted((want - have).elements())[:5]}"
     )

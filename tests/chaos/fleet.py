@@ -32,10 +32,15 @@ class Member:
 
 
 class Fleet:
-    """Some workers, each in a place of its own that is filled again when it ends, and helpers beside them."""
+    """Some workers, each in a place of its own that is filled again when it ends, and helpers beside them.
 
-    def __init__(self, site: Site, journal: Journal) -> None:
-        self._site, self._journal = site, journal
+    package: where the programs of the roles are. is_quiet: it does not print what it starts.
+    """
+
+    def __init__(
+        self, site: Site, journal: Journal, package: str = str(__package__), *, is_quiet: bool = False
+    ) -> None:
+        self._site, self._journal, self._package, self._is_quiet = site, journal, package, is_quiet
         self.workers: list[Member] = []
         self._helpers: list[Member] = []
         self.is_replacing = True
@@ -70,8 +75,16 @@ class Fleet:
     def tell(self, member: Member, wanted: str, number: signal.Signals) -> None:
         """Send a signal that is to end it."""
         member.wanted = wanted
-        self._journal.note(wanted, pid=member.pid, role=member.role)
+        self.note(wanted, member)
         member.process.send_signal(number)
+
+    def note(self, what: str, member: Member) -> None:
+        """Something that is done to a process."""
+        self._journal.note(what, pid=member.pid, role=member.role)
+
+    def running(self) -> list[Member]:
+        """Those whose end was not noted yet."""
+        return [member for member in [*self.workers, *self._helpers] if not member.is_over]
 
     def kill_all(self) -> None:
         """Whatever state they are in, they end now, and are waited for."""
@@ -85,7 +98,7 @@ class Fleet:
         log = self._site.logs / f"{role}-{self._launched}.stderr"
         with log.open("ab") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", f"{__package__}.{role}", *words],
+                [sys.executable, "-W", "error", "-m", f"{self._package}.{role}", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
@@ -93,7 +106,8 @@ class Fleet:
             )
         member = Member(role, process)
         self._journal.note("launch", pid=member.pid, role=role, log=log.stem)
-        print(f"{role} {member.pid}", flush=True)
+        if not self._is_quiet:
+            print(f"{role} {member.pid}", flush=True)
         return member
 
     def _has_ended(self, member: Member) -> bool:
