@@ -1,0 +1,87 @@
+"""python -m tests.powerloss --states N [--seed S] [--jobs 2] [--only SEED:INDEX] [--keep FOLDER] [--plant NAME]
+
+Workloads are recorded under strace, one seed after the other, and of each recording some states are made that a
+loss of power may leave. Each is opened by a new runtime and compared with what had been acknowledged. Prints a
+line with counts; exits with 1 on any violation, which names seed, moment and state.
+
+--only makes one state again, and --keep writes states with violations (with --only: that state) and their traces
+to a folder. A recording of two processes is in real time, so that another one of its seed may differ: keep it.
+"""
+
+import argparse
+import multiprocessing
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.planted.harness import planted
+
+from .campaign import STATES, Result, play
+from .plants import PLANTS
+from .record import REPOSITORY, has_strace
+
+
+def portions(first: int, states: int) -> Iterator[tuple[int, range]]:
+    """Seeds, and the indexes of the states of each."""
+    for seed in range(first, first + -(-states // STATES)):
+        done = (seed - first) * STATES
+        yield seed, range(min(STATES, states - done))
+
+
+def run(options: argparse.Namespace, package: Path) -> list[Result]:
+    if options.only:
+        seed, index = map(int, options.only.split(":"))
+        return [play(seed, [index], options.keep, package)]
+    context = multiprocessing.get_context("spawn")
+    results: list[Result] = []
+    with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+        playing = [
+            pool.submit(play, seed, indexes, options.keep, package)
+            for seed, indexes in portions(options.seed, options.states)
+        ]
+        for future in playing:
+            results.append(future.result())
+            for violation in results[-1].violations:
+                print(f"violation: {violation}", flush=True)
+    return results
+
+
+def summary(results: list[Result], seconds: float, seed: int) -> str:
+    events = sum((result.events for result in results), Counter[str]())
+    violations = sum(len(result.violations) for result in results)
+    recorded = ", ".join(f"{count} {kind.lower()}" for kind, count in sorted(events.items()))
+    states = sum(result.states for result in results)
+    return (
+        f"{states} states of {len(results)} recordings from seed {seed} ({recorded}) in {seconds:.0f} s: "
+        f"{violations} violations"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.powerloss", description=__doc__.partition("\n")[2])
+    parser.add_argument("--states", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=4 * secrets.randbelow(250_000), help="the first seed")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", metavar="SEED:INDEX", help="make and examine one state")
+    parser.add_argument("--keep", type=Path, help="where to write states with violations")
+    parser.add_argument("--plant", choices=[bug.name for bug in PLANTS], help="an fsync bug to record with")
+    options = parser.parse_args()
+    if not has_strace():
+        print("strace is missing: loss of power was not tried")
+        sys.exit(2)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        bug = next((bug for bug in PLANTS if bug.name == options.plant), None)
+        package = REPOSITORY if bug is None else stack.enter_context(planted(bug))
+        results = run(options, package)
+    print(summary(results, time.monotonic() - began, options.seed))
+    sys.exit(1 if any(result.violations for result in results) else 0)
+
+
+if __name__ == "__main__":
+    main()

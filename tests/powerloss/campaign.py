@@ -1,0 +1,138 @@
+"""Many states of many recordings: what was drawn, what was wrong with it, and how to make it again."""
+
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+
+from .acknowledged import Acknowledged, acknowledged
+from .audit import examine, write_state
+from .chance import RandomChance
+from .disk import MODELS, Disk, Model, State
+from .events import Event, Mark, Recording, Sync, Write
+from .record import REPOSITORY, record
+from .setting import Setting
+from .strace_output import StraceError
+
+STATES = 50
+"""States of one recording."""
+
+_MEMORY = Path("/dev/shm")
+
+
+@attrs.frozen
+class Draw:
+    """One state: which, of which moment, under which model of names."""
+
+    index: int
+    moment: int
+    model: Model
+
+
+@attrs.frozen
+class Violation:
+    setting: Setting
+    draw: Draw | None  # None: the workload itself failed
+    when: str
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        where = f"{self.setting}: "
+        if self.draw is not None:
+            where = f"{self.setting}, state {self.setting.seed}:{self.draw.index}, "
+            where += f"names {self.draw.model}, moment {self.draw.moment} {self.when}: "
+        return where + "\n    ".join(["", *self.problems])
+
+
+@attrs.frozen
+class Result:
+    """What became of one recording. events: how many of each kind it has."""
+
+    states: int
+    events: Counter[str]
+    violations: tuple[Violation, ...]
+
+
+def draws(recording: Recording, seed: int, indexes: Iterable[int]) -> list[Draw]:
+    """By moment. Half of the moments come right after an acknowledgement: all of it must be there then."""
+    positions = sorted({position + 1 for event in recording.events for position in _positions(event)})
+    after_marks = [mark.begin + 1 for mark in recording.marks]
+    drawn: list[Draw] = []
+    for index in indexes:
+        source = _source(seed, index)
+        moments = source.choice([positions, after_marks])
+        drawn.append(Draw(index, source.choice(moments), source.choice(MODELS)))
+    return sorted(drawn, key=lambda draw: draw.moment)
+
+
+def _positions(event: Event) -> list[int]:
+    return [event.begin] if event.end is None else [event.begin, event.end]
+
+
+def _source(seed: int, *words: object) -> random.Random:
+    return random.Random(" ".join(map(str, (seed, *words))))
+
+
+def play(
+    seed: int, indexes: Iterable[int], keep: Path | None = None, package: Path = REPOSITORY
+) -> Result:
+    """Record that seed's workload, and examine those states of it. keep: where states with violations go."""
+    setting = Setting(seed)
+    with tempfile.TemporaryDirectory(prefix="power-loss-", dir=_folder()) as name:
+        folder = Path(name)
+        try:
+            recording = record(setting, folder, package)
+        except StraceError as error:
+            return Result(0, Counter(), (Violation(setting, None, "", tuple(str(error).splitlines())),))
+        (folder / "trace").rename(folder / "kept") if keep else (folder / "trace").unlink()
+        result = _examine_all(setting, recording, list(indexes), folder, keep)
+        if keep and result.violations:
+            keep.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / "kept", keep / f"{seed}.trace")
+    return result
+
+
+def _folder() -> Path | None:
+    """States are written and flushed by the thousand: in memory, where there is such a folder."""
+    return _MEMORY if _MEMORY.is_dir() else None
+
+
+def _examine_all(
+    setting: Setting, recording: Recording, indexes: list[int], folder: Path, keep: Path | None
+) -> Result:
+    disk, promised = Disk(recording), acknowledged(recording.marks)
+    violations: list[Violation] = []
+    for draw in draws(recording, setting.seed, indexes):
+        disk.advance(draw.moment)
+        state = disk.draw(draw.model, RandomChance(_source(setting.seed, draw.index, "state")))
+        problems = _examine(state, folder / str(draw.index), setting, draw, promised)
+        if problems:
+            violations.append(Violation(setting, draw, when(recording, draw.moment), tuple(problems)))
+            if keep:
+                write_state(state, keep / f"{setting.seed}:{draw.index}")
+    kinds = Counter(type(event).__name__ for event in recording.events)
+    return Result(len(indexes), kinds, tuple(violations))
+
+
+def _examine(state: State, root: Path, setting: Setting, draw: Draw, promised: Acknowledged) -> list[str]:
+    root.mkdir()
+    try:
+        write_state(state, root)
+        return examine(root, setting, promised, draw.moment)
+    finally:
+        shutil.rmtree(root)
+
+
+def when(recording: Recording, moment: int) -> str:
+    """The last thing that was issued before the moment, for people."""
+    last = max((event for event in recording.events if event.begin < moment), key=lambda event: event.begin)
+    state = "after" if last.is_over_before(moment) else "during"
+    if isinstance(last, Mark):
+        return f"after the mark {last.line['mark']} {last.line['operation']} {' '.join(last.line['runs'])}"
+    if isinstance(last, Sync | Write):
+        return f"({state} {type(last).__name__.lower()} of {recording.paths[last.inode]})"
+    return f"({state} {last})"
