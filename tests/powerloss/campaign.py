@@ -13,7 +13,7 @@ from .acknowledged import Acknowledged, acknowledged
 from .audit import examine, write_state
 from .chance import RandomChance
 from .disk import MODELS, Disk, Model, State
-from .events import Event, Mark, Recording, Sync, Write
+from .events import Cut, Event, Mark, Names, Recording, Sync, Write
 from .record import REPOSITORY, record
 from .setting import Setting
 from .strace_output import StraceError
@@ -58,19 +58,28 @@ class Result:
 
 
 def draws(recording: Recording, seed: int, indexes: Iterable[int]) -> list[Draw]:
-    """By moment. Half of the moments come right after an acknowledgement: all of it must be there then."""
-    positions = sorted({position + 1 for event in recording.events for position in _positions(event)})
-    after_marks = [mark.begin + 1 for mark in recording.marks]
+    """By moment. Writes are many: most moments come right after a mark, a cut, or a change of names."""
+    shorter = [event for event in recording.events if isinstance(event, Cut) and event.size < event.before]
+    moments = [
+        _moments_after(events)
+        for events in (
+            recording.events,
+            recording.marks,
+            shorter,
+            [event for event in recording.events if isinstance(event, Names)],
+        )
+        if events
+    ]
     drawn: list[Draw] = []
     for index in indexes:
         source = _source(seed, index)
-        moments = source.choice([positions, after_marks])
-        drawn.append(Draw(index, source.choice(moments), source.choice(MODELS)))
+        drawn.append(Draw(index, source.choice(source.choice(moments)), source.choice(MODELS)))
     return sorted(drawn, key=lambda draw: draw.moment)
 
 
-def _positions(event: Event) -> list[int]:
-    return [event.begin] if event.end is None else [event.begin, event.end]
+def _moments_after(events: Iterable[Event]) -> list[int]:
+    """After the begin, and after the end, of each."""
+    return sorted({place + 1 for event in events for place in (event.begin, event.end) if place is not None})
 
 
 def _source(seed: int, *words: object) -> random.Random:

@@ -33,10 +33,11 @@ class Write(Event):
 
 @attrs.frozen(kw_only=True)
 class Cut(Event):
-    """The file was cut, or extended with zeros, to size bytes."""
+    """The file was cut, or extended with zeros, to size bytes. before: how many a program saw in it before."""
 
     inode: int
     size: int
+    before: int
 
 
 @attrs.frozen(kw_only=True)

@@ -28,7 +28,7 @@ from .setting import Setting, Site, settings
 from .work import BIG, PARKED, SMALL, package
 
 SESSIONS = 3
-ACTIONS = 6
+ACTIONS = 5
 TIMEOUT = 60.0
 
 
@@ -77,6 +77,7 @@ class Workload:
                 rt.register_package(package(self._marks))
                 await nursery.start(rt.start_workers)
                 await self._small(rt)
+                await self._big(rt)
                 for action in self._random.choices(list(self._actions), k=ACTIONS):
                     await self._actions[action](rt)
                 await rt.drain()

@@ -104,8 +104,8 @@ class Recorder:
             self._cut(call, about[1], int(call.arguments[1]))
 
     def _cut(self, call: Call, inode: int, size: int) -> None:
-        self._sizes[inode] = size
-        self._events.append(Cut(begin=call.begin, end=call.end, inode=inode, size=size))
+        before, self._sizes[inode] = self._sizes.get(inode, 0), size
+        self._events.append(Cut(begin=call.begin, end=call.end, inode=inode, size=size, before=before))
 
     def sync(self, call: Call) -> None:
         about = self._about(call)
