@@ -9,6 +9,7 @@ to a folder. A recording of two processes is in real time, so that another one o
 """
 
 import argparse
+import logging
 import multiprocessing
 import secrets
 import sys
@@ -33,13 +34,18 @@ def portions(first: int, states: int) -> Iterator[tuple[int, range]]:
         yield seed, range(min(STATES, states - done))
 
 
+def be_quiet() -> None:
+    """The engine warns of what power loss had interrupted; only violations count."""
+    logging.disable(logging.CRITICAL)
+
+
 def run(options: argparse.Namespace, package: Path) -> list[Result]:
     if options.only:
         seed, index = map(int, options.only.split(":"))
         return [play(seed, [index], options.keep, package)]
     context = multiprocessing.get_context("spawn")
     results: list[Result] = []
-    with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(options.jobs, mp_context=context, initializer=be_quiet) as pool:
         playing = [
             pool.submit(play, seed, indexes, options.keep, package)
             for seed, indexes in portions(options.seed, options.states)
@@ -69,14 +75,15 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", metavar="SEED:INDEX", help="make and examine one state")
     parser.add_argument("--keep", type=Path, help="where to write states with violations")
-    parser.add_argument("--plant", choices=[bug.name for bug in PLANTS], help="an fsync bug to record with")
+    parser.add_argument("--plant", choices=[plant.name for plant in PLANTS], help="an fsync bug to record with")
     options = parser.parse_args()
     if not has_strace():
         print("strace is missing: loss of power was not tried")
         sys.exit(2)
+    be_quiet()
     began = time.monotonic()
     with ExitStack() as stack:
-        bug = next((bug for bug in PLANTS if bug.name == options.plant), None)
+        bug = next((plant.bug for plant in PLANTS if plant.name == options.plant), None)
         package = REPOSITORY if bug is None else stack.enter_context(planted(bug))
         results = run(options, package)
     print(summary(results, time.monotonic() - began, options.seed))

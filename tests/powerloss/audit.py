@@ -3,6 +3,7 @@
 A state is always sound, since only a loss of power made it: whatever refuses to open it is wrong.
 """
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -14,14 +15,18 @@ import trio
 from trio.testing import MockClock
 
 from trio_workflow import Runtime, Step, StepStatus, WorkflowError, WorkflowRun, open_runtime
+from trio_workflow.testing import run_until_idle
 
 from .acknowledged import Acknowledged
 from .disk import State
+from .marks import Marks
 from .setting import Setting, Site, settings
 from .timeline import Interval, Observation, contradiction, observe
-from .work import VIEW, artifacts, ends_as, results, text
+from .work import SMALL, VIEW, artifacts, ends_as, package, results, text
 
 MOST_SHOWN = 5
+VIRTUAL_TIMEOUT = 3600.0
+"""Seconds of virtual time: an engine that waits for ever on a damaged store is a problem too."""
 
 
 def write_state(state: State, root: Path) -> None:
@@ -69,12 +74,35 @@ class Audit:
         self.problems: list[str] = []
 
     async def run(self) -> None:
+        with trio.fail_after(VIRTUAL_TIMEOUT):
+            await self._run()
+
+    async def _run(self) -> None:
         config = settings(self._site, self._setting.synchronous, "audit", float("inf"))
         async with open_runtime(config) as rt:
             self.problems += [f"check: {violation}" for violation in await rt.check()]
             self._look_into(self._site.database)
             await self._compare_runs(rt)
             await self._compare_notes(rt)
+            self._compare_files()
+            if not self.problems:
+                await self._go_on(rt)
+
+    async def _go_on(self, rt: Runtime) -> None:
+        """The store can be worked with: a new run ends, and so does what the loss of power had interrupted."""
+        with closing(Marks(self._site.root / "marks")) as marks:
+            rt.register_package(package(marks))
+            new = await rt.start_run("power", SMALL, run_id=f"{SMALL}-after")
+            await run_until_idle(rt)
+        self._look_into(self._site.database)
+        open_runs = [run.id async for run in _all_runs(rt) if run.finished_at is None]
+        self.problems += [f"run {run} does not end" for run in open_runs if ends_as(run) == "succeeded"]
+        run = await rt.workflow(new.id)
+        if run is None or run.status != ends_as(new.id):
+            self.problems.append(f"a new run does not succeed: {run}")
+        else:
+            await self._compare_steps(rt, run)
+        self.problems += [f"check, later: {violation}" for violation in await rt.check()]
 
     def _look_into(self, path: Path) -> None:
         # Not read-only: to such a connection integrity_check says nothing about CHECK constraints.
@@ -130,6 +158,15 @@ class Audit:
                 continue
             if content != wanted.get(name):
                 self.problems.append(f"{step.run_id}/{step.id}: artifact {name} has other bytes")
+
+    def _compare_files(self) -> None:
+        """A name outside tmp/ is given only to bytes that are on the disk (rule 1 of artifacts/writer.py)."""
+        for path in self._site.artifacts.glob("*/*/*"):
+            sha256, _, rest = path.name.partition("-")
+            if len(sha256) != 64 or "." in rest or path.parent.parent.name == "tmp":
+                continue
+            if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+                self.problems.append(f"{path.name} has other bytes than its name says")
 
     async def _compare_notes(self, rt: Runtime) -> None:
         """A projection has synchronous=FULL always: rows that were acknowledged are there, and no others."""

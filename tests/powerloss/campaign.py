@@ -58,23 +58,26 @@ class Result:
 
 
 def draws(recording: Recording, seed: int, indexes: Iterable[int]) -> list[Draw]:
-    """By moment. Writes are many: most moments come right after a mark, a cut, or a change of names."""
-    shorter = [event for event in recording.events if isinstance(event, Cut) and event.size < event.before]
-    moments = [
-        _moments_after(events)
-        for events in (
-            recording.events,
-            recording.marks,
-            shorter,
-            [event for event in recording.events if isinstance(event, Names)],
-        )
-        if events
-    ]
+    """By moment. Writes are many: most moments come right after events of the rarer groups."""
+    moments = [_moments_after(events) for events in _groups(recording) if events]
     drawn: list[Draw] = []
     for index in indexes:
         source = _source(seed, index)
         drawn.append(Draw(index, source.choice(source.choice(moments)), source.choice(MODELS)))
     return sorted(drawn, key=lambda draw: draw.moment)
+
+
+def _groups(recording: Recording) -> list[list[Event]]:
+    """All events; marks; cuts that make a file shorter; changes of names; those of the first start."""
+    events, marks = recording.events, recording.marks
+    started = next((mark.begin for mark in marks if mark.line["mark"] == "done" and mark.line["runs"]), 0)
+    return [
+        list(events),
+        list(marks),
+        [event for event in events if isinstance(event, Cut) and event.size < event.before],
+        [event for event in events if isinstance(event, Names)],
+        [event for event in events if event.begin < started],
+    ]
 
 
 def _moments_after(events: Iterable[Event]) -> list[int]:
