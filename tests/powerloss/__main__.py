@@ -1,11 +1,12 @@
-"""python -m tests.powerloss --states N [--seed S] [--jobs 2] [--only SEED:INDEX] [--keep FOLDER] [--plant NAME]
+"""python -m tests.powerloss --states N [--seed S] [--jobs 2] [--only SEED:INDEX] [--keep FOLDER]
 
-Workloads are recorded under strace, one seed after the other, and of each recording some states are made that a
-loss of power may leave. Each is opened by a new runtime and compared with what had been acknowledged. Prints a
-line with counts; exits with 1 on any violation, which names seed, moment and state.
+Workloads are recorded under strace, one seed after the other, and of each recording some states are made that
+a loss of power may leave. Each is opened by a new runtime and compared with what had been acknowledged. Prints
+a line with counts. Exits with 1 on any violation, which names seed, moment and state; with 2 without strace.
 
---only makes one state again, and --keep writes states with violations (with --only: that state) and their traces
-to a folder. A recording of two processes is in real time, so that another one of its seed may differ: keep it.
+--only makes one state again. --keep writes states with violations, or the one of --only, and their traces to a
+folder. A recording of two processes is in real time, so that another one of its seed may differ: keep it.
+--plant NAME records the workload of an engine with an fsync bug.
 """
 
 import argparse
@@ -75,7 +76,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", metavar="SEED:INDEX", help="make and examine one state")
     parser.add_argument("--keep", type=Path, help="where to write states with violations")
-    parser.add_argument("--plant", choices=[plant.name for plant in PLANTS], help="an fsync bug to record with")
+    parser.add_argument(
+        "--plant", choices=[plant.name for plant in PLANTS], help="an fsync bug to record with"
+    )
     options = parser.parse_args()
     if not has_strace():
         print("strace is missing: loss of power was not tried")

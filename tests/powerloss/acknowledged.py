@@ -1,4 +1,4 @@
-"""What the marks of a recording say: when each operation can have been committed, and which were acknowledged.
+"""What the marks of a recording say: when each operation can have been committed and was acknowledged.
 
 Times are positions in the trace. An operation was committed at some time from its begin to its done; one that
 was never acknowledged, at any time after its begin or never.

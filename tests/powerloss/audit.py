@@ -89,7 +89,7 @@ class Audit:
                 await self._go_on(rt)
 
     async def _go_on(self, rt: Runtime) -> None:
-        """The store can be worked with: a new run ends, and so does what the loss of power had interrupted."""
+        """The store can be used: a new run ends, and so do those that the loss of power had interrupted."""
         with closing(Marks(self._site.root / "marks")) as marks:
             rt.register_package(package(marks))
             new = await rt.start_run("power", SMALL, run_id=f"{SMALL}-after")

@@ -89,9 +89,7 @@ def _source(seed: int, *words: object) -> random.Random:
     return random.Random(" ".join(map(str, (seed, *words))))
 
 
-def play(
-    seed: int, indexes: Iterable[int], keep: Path | None = None, package: Path = REPOSITORY
-) -> Result:
+def play(seed: int, indexes: Iterable[int], keep: Path | None = None, package: Path = REPOSITORY) -> Result:
     """Record that seed's workload, and examine those states of it. keep: where states with violations go."""
     setting = Setting(seed)
     with tempfile.TemporaryDirectory(prefix="power-loss-", dir=_folder()) as name:

@@ -1,4 +1,4 @@
-"""Who decides which changes that no fsync covers had reached the disk: a seed, or a test that tries them all."""
+"""Which changes that no fsync covers had reached the disk: a seed decides, or a test tries all choices."""
 
 import random
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Chance(Protocol):
 class RandomChance:
     """Each file and folder has a share of its own: a disk may have kept all of one and nothing of another.
 
-    In one state of five no file has kept more than its fsyncs cover, and in one of ten all have kept everything.
+    In one state of five no file has kept more than its fsyncs cover; in one of ten all have kept everything.
     """
 
     def __init__(self, source: random.Random) -> None:

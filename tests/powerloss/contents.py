@@ -1,7 +1,8 @@
 """The bytes that a loss of power may leave in a file.
 
-Rule: what the last fsync covers is there; of each later write all, none or any of its sectors; of each later cut
-all or nothing. A write that extends the file may have made it longer without its data: those bytes are zeros.
+Rule: what the last fsync covers is there; of each later write all, none or any of its sectors; of each later
+cut all or nothing. A write that extends the file may have made it longer without its data; then those bytes
+are zeros.
 """
 
 from .chance import Chance

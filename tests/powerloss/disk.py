@@ -1,4 +1,4 @@
-"""What the disk holds for certain at a moment of a recording, and the states that a loss of power then leaves."""
+"""What the disk holds for certain at a moment of a recording, and the states that loss of power may leave."""
 
 from typing import Literal
 

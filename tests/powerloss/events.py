@@ -33,7 +33,7 @@ class Write(Event):
 
 @attrs.frozen(kw_only=True)
 class Cut(Event):
-    """The file was cut, or extended with zeros, to size bytes. before: how many a program saw in it before."""
+    """The file was cut, or extended with zeros, to size bytes. before: the size that a program saw before."""
 
     inode: int
     size: int
@@ -72,7 +72,7 @@ class Mark(Event):
 
 @attrs.frozen
 class Recording:
-    """events: by begin. folders: the inodes that are folders. paths: the first path of each inode, for people."""
+    """events: by begin. folders: the inodes that are folders. paths: the first path of each, for people."""
 
     events: tuple[Event, ...]
     folders: frozenset[int]

@@ -1,4 +1,4 @@
-"""What the workload writes about itself into the trace: one write of one line before and after each operation.
+"""What the workload writes about itself into the trace: one line before and one after each operation.
 
 A line is in the trace where it was written: what returned before it was acknowledged by then.
 """
@@ -17,7 +17,7 @@ class Marks:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def begin(self, operation: str, *runs: str) -> None:
-        """From here on the operation may be in the store. Of one operation on one run the first begin counts."""
+        """From here on the operation may be in the store. Of several begins of one operation the first counts."""
         self._write("begin", operation, runs)
 
     def done(self, operation: str, *runs: str) -> None:

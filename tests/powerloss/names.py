@@ -1,12 +1,12 @@
 """The directory entries that a loss of power may leave.
 
 StrictNames: what POSIX promises. An entry is there if its folder was fsynced after the change; of the later
-changes of a folder any may be there. A rename within one folder is one change, and between two folders a change
-of each. fsync of a file says nothing about its names.
+changes of a folder any may be there. A rename within one folder is one change, and between two folders a
+change of each. fsync of a file says nothing about its names.
 
-JournalNames: what a journalling file system such as ext4 does. All changes are kept in order, so that a prefix
-is there. An fsync commits the journal up to the last change of what is synced: of its names, of a folder's
-entries, of a file's length.
+JournalNames: what a journalling file system such as ext4 does. All changes are kept in order, and a prefix of
+them is there. An fsync commits the journal up to the last change of what is synced: of its names, of a
+folder's entries, of a file's length.
 """
 
 from collections.abc import Callable

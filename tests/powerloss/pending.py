@@ -1,4 +1,4 @@
-"""Changes of one file or folder: those that an fsync made durable, and those that the disk may have dropped."""
+"""Changes of one file or folder: an fsync made some of them durable, the disk may have dropped the others."""
 
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar

@@ -47,10 +47,12 @@ PLANTS = (
         "malformed",
         "a checkpoint does not flush the database before the log is used again",
         "store/sqlite/log_checkpoint.py",
-        '            busy, _in_log, _copied = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()\n',
-        '            self._writer.execute("PRAGMA synchronous = OFF")\n'
-        '            busy, _in_log, _copied = self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()\n'
-        '            self._writer.execute("PRAGMA synchronous = FULL")\n',
+        '"PRAGMA wal_checkpoint(PASSIVE)").fetchone()\n',
+        '"PRAGMA wal_checkpoint(PASSIVE)").fetchone()\n            self._writer.execute(f"{SYNC} = FULL")\n',
+        "        try:\n            busy,",
+        '        try:\n            self._writer.execute(f"{SYNC} = OFF")\n            busy,',
+        "\nclass LogCheckpoint:\n",
+        '\nSYNC = "PRAGMA synchronous"\n\n\nclass LogCheckpoint:\n',
     ),
     plant(
         "new-database",

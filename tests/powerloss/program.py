@@ -138,7 +138,9 @@ class Workload:
     async def _read(self, rt: Runtime) -> None:
         """A reader that is there keeps the log from being used again; the next one to come lets it go."""
         self._reading.close()
-        conn = self._reading.enter_context(closing(sqlite3.connect(self._site.database, isolation_level=None)))
+        conn = self._reading.enter_context(
+            closing(sqlite3.connect(self._site.database, isolation_level=None))
+        )
         conn.execute("BEGIN")
         conn.execute("SELECT count(*) FROM runs").fetchall()
         await trio.lowlevel.checkpoint()

@@ -1,7 +1,7 @@
 """Calls as events: which file each call was about, and what it did to the names of files.
 
-Calls are taken in the order in which they returned: a descriptor is used only after the call that opened it has
-returned. SQLite's -shm is left out: it is mapped into memory, and is rebuilt after a loss of power.
+Calls are taken in the order in which they returned: a descriptor is used only after the call that opened it
+has returned. SQLite's -shm is left out: it is mapped into memory, and is rebuilt after a loss of power.
 """
 
 import json
@@ -26,7 +26,7 @@ REFUSED = (
     *("writev", "pwritev", "pwritev2", "truncate", "fallocate", "copy_file_range", "sendfile", "splice"),
     *("symlink", "symlinkat", "sync_file_range"),
 )
-"""Calls that would change the disk in ways the recorder has no event for: one within the folder is an error."""
+"""Calls that change the disk in ways that the recorder has no event for. Within the folder they are errors."""
 
 
 class Recorder:
@@ -176,7 +176,7 @@ def _descriptor(text: str) -> tuple[int, str, bool] | None:
 
 
 def _paths(call: Call) -> list[str]:
-    """The paths that a call names, each after the descriptor of the folder it starts from, if there is one."""
+    """The paths that a call names. One may follow the descriptor of the folder that it starts from."""
     paths: list[str] = []
     folder = "/"
     for argument in call.arguments:

@@ -1,7 +1,8 @@
 """The text that `strace -f -y -xx` writes, as calls.
 
-With several threads a call may be split: its line ends with "<unfinished ...>" where another thread's line came
-between, and "<... NAME resumed>" holds the rest. begin is the line where it was issued, end where it returned.
+With several threads a call may be split: its line ends with "<unfinished ...>" where another thread's line
+came between, and "<... NAME resumed>" holds the rest. begin is the line where it was issued, end where it
+returned.
 """
 
 import re
@@ -22,7 +23,7 @@ class StraceError(Exception):
 
 @attrs.frozen
 class Call:
-    """arguments: as strace prints them, texts in hexadecimal. result: None if the trace ends before it returned.
+    """arguments: as strace prints them, texts in hexadecimal. result: None if the call never returned.
 
     result_text: what follows the number, such as the path of a file that was opened.
     """
@@ -74,7 +75,7 @@ def _call(text: str, begin: int, end: int | None) -> Call:
 
 
 def _split(arguments: str) -> Iterator[str]:
-    """Commas and brackets in texts are printed in hexadecimal, so that each comma outside of {} and [] splits."""
+    """Commas and brackets in texts are printed in hexadecimal: each comma outside of {} and [] splits."""
     depth, start = 0, 0
     for found in re.finditer(r"[\[{}\],]", arguments):
         sign = found[0]

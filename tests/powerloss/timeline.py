@@ -1,8 +1,8 @@
 """Whether what a state holds is a prefix of what was committed.
 
-Rule: a state is the store as it was at one time of the recording. Each fact that is observed allows some times;
-there must be a time that all of them allow. synchronous=FULL: it is the moment of the loss of power itself.
-synchronous=NORMAL: it may be any earlier one.
+Rule: a state is the store as it was at one time of the recording. Each fact that is observed allows some
+times, and there must be a time that all facts allow. With synchronous=FULL it is the moment of the loss of
+power itself; with synchronous=NORMAL it may be any earlier one.
 """
 
 from collections.abc import Iterable
@@ -71,9 +71,7 @@ def _sentence(
     if is_full:
         return f"{observation.fact}, against what was acknowledged (it may be so at {observation.allowed})"
     others = [
-        other.fact
-        for other in seen
-        if not any(other.allows(interval) for interval in observation.allowed)
+        other.fact for other in seen if not any(other.allows(interval) for interval in observation.allowed)
     ]
     reason = ", ".join(others) or f"everything else (possible: {possible})"
     return f"no prefix of what was acknowledged: {observation.fact}, and {reason}"

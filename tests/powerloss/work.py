@@ -79,7 +79,7 @@ def package(marks: Marks) -> Package:
 
     @power.executor("keep")
     async def keep(step: StepContext) -> int:
-        """Half of its first attempts fail: the second one keeps one body that is new, and one that is equal."""
+        """Half of its first attempts fail: the second one keeps a body that is new, and one that is equal."""
         fails = step.attempt == 1 and digits(step.run_id) % 2 == 0
         for name, content in (("new", "failed" if fails else "new"), ("same", "same")):
             await step.store_artifact(name, "text/plain", body(step.run_id, content), id=name)
