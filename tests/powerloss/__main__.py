@@ -1,11 +1,11 @@
 """python -m tests.powerloss --states N [--seed S] [--jobs 2] [--only SEED:INDEX] [--keep FOLDER]
 
-Workloads are recorded under strace, one seed after the other, and of each recording some states are made that
-a loss of power may leave. Each is opened by a new runtime and compared with what had been acknowledged. Prints
-a line with counts. Exits with 1 on any violation, which names seed, moment and state; with 2 without strace.
+Workloads are recorded under strace, one seed after the other, and of each recording some states are made
+that a loss of power may leave. Each is opened by a new runtime and compared with what had been acknowledged.
+Prints a line with counts. Exits with 1 on any violation, which names seed, moment and state; with 2 without strace.
 
---only makes one state again. --keep writes states with violations, or the one of --only, and their traces to a
-folder. A recording of two processes is in real time, so that another one of its seed may differ: keep it.
+--only makes one state again. --keep writes states with violations, or the one of --only, and their traces to
+a folder. A recording of two processes is in real time, so that another one of its seed may differ: keep it.
 --plant NAME records the workload of an engine with an fsync bug.
 """
 
@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.planted.harness import planted
+from planted.harness import planted
 
 from .campaign import STATES, Result, play
 from .plants import PLANTS

@@ -17,7 +17,7 @@ class Marks:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def begin(self, operation: str, *runs: str) -> None:
-        """From here on the operation may be in the store. Of several begins of one operation the first counts."""
+        """From here on the operation may be in the store. Of several begins the first one counts."""
         self._write("begin", operation, runs)
 
     def done(self, operation: str, *runs: str) -> None:

@@ -2,7 +2,7 @@
 
 import attrs
 
-from tests.planted.bug import Bug, bug
+from planted.bug import Bug, bug
 
 LOST = "against what was acknowledged"
 DAMAGED = "has other bytes than its name says"

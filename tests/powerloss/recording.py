@@ -26,7 +26,7 @@ REFUSED = (
     *("writev", "pwritev", "pwritev2", "truncate", "fallocate", "copy_file_range", "sendfile", "splice"),
     *("symlink", "symlinkat", "sync_file_range"),
 )
-"""Calls that change the disk in ways that the recorder has no event for. Within the folder they are errors."""
+"""Calls that change the disk, and that the recorder has no event for: within the folder they are errors."""
 
 
 class Recorder:
