@@ -2,7 +2,8 @@
 
 Workloads are recorded under strace, one seed after the other, and of each recording some states are made
 that a loss of power may leave. Each is opened by a new runtime and compared with what had been acknowledged.
-Prints a line with counts. Exits with 1 on any violation, which names seed, moment and state; with 2 without strace.
+Prints a line with counts. Exits with 1 on any violation, which names seed, moment and state, and with 2
+without strace.
 
 --only makes one state again. --keep writes states with violations, or the one of --only, and their traces to
 a folder. A recording of two processes is in real time, so that another one of its seed may differ: keep it.
@@ -10,7 +11,6 @@ a folder. A recording of two processes is in real time, so that another one of i
 """
 
 import argparse
-import logging
 import multiprocessing
 import secrets
 import sys
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from planted.harness import planted
 
-from .campaign import STATES, Result, play
+from .campaign import STATES, Result, be_quiet, play
 from .plants import PLANTS
 from .record import REPOSITORY, has_strace
 
@@ -35,15 +35,12 @@ def portions(first: int, states: int) -> Iterator[tuple[int, range]]:
         yield seed, range(min(STATES, states - done))
 
 
-def be_quiet() -> None:
-    """The engine warns of what power loss had interrupted; only violations count."""
-    logging.disable(logging.CRITICAL)
-
-
 def run(options: argparse.Namespace, package: Path) -> list[Result]:
     if options.only:
         seed, index = map(int, options.only.split(":"))
-        return [play(seed, [index], options.keep, package)]
+        result = play(seed, [index], options.keep, package, keep_all=True)
+        show(result)
+        return [result]
     context = multiprocessing.get_context("spawn")
     results: list[Result] = []
     with ProcessPoolExecutor(options.jobs, mp_context=context, initializer=be_quiet) as pool:
@@ -53,9 +50,13 @@ def run(options: argparse.Namespace, package: Path) -> list[Result]:
         ]
         for future in playing:
             results.append(future.result())
-            for violation in results[-1].violations:
-                print(f"violation: {violation}", flush=True)
+            show(results[-1])
     return results
+
+
+def show(result: Result) -> None:
+    for violation in result.violations:
+        print(f"violation: {violation}", flush=True)
 
 
 def summary(results: list[Result], seconds: float, seed: int) -> str:

@@ -31,6 +31,7 @@ VIRTUAL_TIMEOUT = 3600.0
 
 def write_state(state: State, root: Path) -> None:
     """Make the folders and files of a state. Two names of one file are two names of one file."""
+    root.mkdir(parents=True, exist_ok=True)
     for folder in state.folders:
         (root / folder).mkdir(parents=True, exist_ok=True)
     written: dict[int, Path] = {}

@@ -1,5 +1,6 @@
 """Many states of many recordings: what was drawn, what was wrong with it, and how to make it again."""
 
+import logging
 import random
 import shutil
 import tempfile
@@ -89,8 +90,23 @@ def _source(seed: int, *words: object) -> random.Random:
     return random.Random(" ".join(map(str, (seed, *words))))
 
 
-def play(seed: int, indexes: Iterable[int], keep: Path | None = None, package: Path = REPOSITORY) -> Result:
-    """Record that seed's workload, and examine those states of it. keep: where states with violations go."""
+def be_quiet() -> None:
+    """The engine warns of runs that a loss of power had interrupted, and of damage; only violations count."""
+    logging.disable(logging.CRITICAL)
+
+
+def play(
+    seed: int,
+    indexes: Iterable[int],
+    keep: Path | None = None,
+    package: Path = REPOSITORY,
+    *,
+    keep_all: bool = False,
+) -> Result:
+    """Record that seed's workload, and examine those states of it.
+
+    keep: where states with violations go, or all states. package: the folder that has trio_workflow.
+    """
     setting = Setting(seed)
     with tempfile.TemporaryDirectory(prefix="power-loss-", dir=_folder()) as name:
         folder = Path(name)
@@ -98,11 +114,10 @@ def play(seed: int, indexes: Iterable[int], keep: Path | None = None, package: P
             recording = record(setting, folder, package)
         except StraceError as error:
             return Result(0, Counter(), (Violation(setting, None, "", tuple(str(error).splitlines())),))
-        (folder / "trace").rename(folder / "kept") if keep else (folder / "trace").unlink()
-        result = _examine_all(setting, recording, list(indexes), folder, keep)
-        if keep and result.violations:
+        result = _examine_all(setting, recording, list(indexes), folder, keep, keep_all=keep_all)
+        if keep and (keep_all or result.violations):
             keep.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder / "kept", keep / f"{seed}.trace")
+            shutil.copy(folder / "trace", keep / f"{seed}.trace")
     return result
 
 
@@ -112,7 +127,13 @@ def _folder() -> Path | None:
 
 
 def _examine_all(
-    setting: Setting, recording: Recording, indexes: list[int], folder: Path, keep: Path | None
+    setting: Setting,
+    recording: Recording,
+    indexes: list[int],
+    folder: Path,
+    keep: Path | None,
+    *,
+    keep_all: bool,
 ) -> Result:
     disk, promised = Disk(recording), acknowledged(recording.marks)
     violations: list[Violation] = []
@@ -122,8 +143,8 @@ def _examine_all(
         problems = _examine(state, folder / str(draw.index), setting, draw, promised)
         if problems:
             violations.append(Violation(setting, draw, when(recording, draw.moment), tuple(problems)))
-            if keep:
-                write_state(state, keep / f"{setting.seed}:{draw.index}")
+        if keep and (keep_all or problems):
+            write_state(state, keep / f"{setting.seed}-{draw.index}")
     kinds = Counter(type(event).__name__ for event in recording.events)
     return Result(len(indexes), kinds, tuple(violations))
 

@@ -1,7 +1,6 @@
 """Fsync bugs. States of power loss must find each, by a problem that holds its sign."""
 
 import attrs
-
 from planted.bug import Bug, bug
 
 LOST = "against what was acknowledged"
