@@ -37,8 +37,8 @@ def portions(first: int, states: int) -> Iterator[tuple[int, range]]:
 
 def run(options: argparse.Namespace, package: Path) -> list[Result]:
     if options.only:
-        seed, index = map(int, options.only.split(":"))
-        result = play(seed, [index], options.keep, package, keep_all=True)
+        options.seed, index = map(int, options.only.split(":"))
+        result = play(options.seed, [index], options.keep, package, keep_all=True)
         show(result)
         return [result]
     context = multiprocessing.get_context("spawn")

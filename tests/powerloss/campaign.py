@@ -5,7 +5,8 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -23,6 +24,7 @@ STATES = 50
 """States of one recording."""
 
 _MEMORY = Path("/dev/shm")
+_ROOM = 1 << 30
 
 
 @attrs.frozen
@@ -97,7 +99,7 @@ def be_quiet() -> None:
 
 def play(
     seed: int,
-    indexes: Iterable[int],
+    indexes: Sequence[int],
     keep: Path | None = None,
     package: Path = REPOSITORY,
     *,
@@ -108,45 +110,46 @@ def play(
     keep: where states with violations go, or all states. package: the folder that has trio_workflow.
     """
     setting = Setting(seed)
-    with tempfile.TemporaryDirectory(prefix="power-loss-", dir=_folder()) as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         try:
             recording = record(setting, folder, package)
         except StraceError as error:
             return Result(0, Counter(), (Violation(setting, None, "", tuple(str(error).splitlines())),))
-        result = _examine_all(setting, recording, list(indexes), folder, keep, keep_all=keep_all)
-        if keep and (keep_all or result.violations):
+        violations = tuple(examined(setting, recording, indexes, folder, keep, keep_all=keep_all))
+        if keep and (keep_all or violations):
             keep.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / "trace", keep / f"{seed}.trace")
-    return result
+    kinds = Counter(type(event).__name__ for event in recording.events)
+    return Result(len(indexes), kinds, violations)
 
 
-def _folder() -> Path | None:
-    """States are written and flushed by the thousand: in memory, where there is such a folder."""
-    return _MEMORY if _MEMORY.is_dir() else None
+@contextmanager
+def temporary_folder() -> Generator[Path]:
+    """Recordings and states are written and flushed by the thousand: in memory, where there is room."""
+    has_room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
+    with tempfile.TemporaryDirectory(prefix="power-loss-", dir=_MEMORY if has_room else None) as name:
+        yield Path(name)
 
 
-def _examine_all(
+def examined(
     setting: Setting,
     recording: Recording,
-    indexes: list[int],
+    indexes: Iterable[int],
     folder: Path,
-    keep: Path | None,
+    keep: Path | None = None,
     *,
-    keep_all: bool,
-) -> Result:
+    keep_all: bool = False,
+) -> Iterator[Violation]:
+    """The violations, one after the other, as the states are made in the folder."""
     disk, promised = Disk(recording), acknowledged(recording.marks)
-    violations: list[Violation] = []
     for draw in draws(recording, setting.seed, indexes):
         disk.advance(draw.moment)
         state = disk.draw(draw.model, RandomChance(_source(setting.seed, draw.index, "state")))
         problems = _examine(state, folder / str(draw.index), setting, draw, promised)
-        if problems:
-            violations.append(Violation(setting, draw, when(recording, draw.moment), tuple(problems)))
         if keep and (keep_all or problems):
             write_state(state, keep / f"{setting.seed}-{draw.index}")
-    kinds = Counter(type(event).__name__ for event in recording.events)
-    return Result(len(indexes), kinds, tuple(violations))
+        if problems:
+            yield Violation(setting, draw, when(recording, draw.moment), tuple(problems))
 
 
 def _examine(state: State, root: Path, setting: Setting, draw: Draw, promised: Acknowledged) -> list[str]:

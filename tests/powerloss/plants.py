@@ -65,7 +65,7 @@ PLANTS = (
     ),
     plant(
         "empty-database",
-        "is an empty file",
+        "engine.db",
         "a new database is linked before it is filled",
         OPENING,
         "        _fill(draft, migrations)\n",
