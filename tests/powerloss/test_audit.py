@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from trio.testing import MockClock
 
 from .acknowledged import Acknowledged, acknowledged
 from .audit import examine
+from .campaign import temporary_folder
 from .events import Mark
 from .marks import Marks
 from .program import Workload
@@ -40,15 +42,16 @@ class Store:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    root, file = tmp_path / "root", tmp_path / "marks"
-    root.mkdir()
-    with closing(Marks(file)) as marks:
-        workload = Workload(FULL, Site(root), marks, "a")
-        trio.run(workload.run, clock=MockClock(autojump_threshold=0))
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
-    found = [Mark(begin=at, end=at, line=line) for at, line in enumerate(lines)]
-    return Store(root, acknowledged(found), len(found))
+def store() -> Iterator[Store]:
+    with temporary_folder() as folder:
+        root, file = folder / "root", folder / "marks"
+        root.mkdir()
+        with closing(Marks(file)) as marks:
+            workload = Workload(FULL, Site(root), marks, "a")
+            trio.run(workload.run, clock=MockClock(autojump_threshold=0))
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        found = [Mark(begin=at, end=at, line=line) for at, line in enumerate(lines)]
+        yield Store(root, acknowledged(found), len(found))
 
 
 @pytest.mark.parametrize("setting", [FULL, NORMAL], ids=["FULL", "NORMAL"])
