@@ -71,7 +71,7 @@ def draws(recording: Recording, seed: int, indexes: Iterable[int]) -> list[Draw]
 
 
 def _groups(recording: Recording) -> list[list[Event]]:
-    """All events; marks; cuts that make a file shorter; changes of names; those of the first start."""
+    """All events; marks; cuts that make a file shorter; changes of names; all but writes of the first start."""
     events, marks = recording.events, recording.marks
     started = next((mark.begin for mark in marks if mark.line["mark"] == "done" and mark.line["runs"]), 0)
     return [
@@ -79,7 +79,7 @@ def _groups(recording: Recording) -> list[list[Event]]:
         list(marks),
         [event for event in events if isinstance(event, Cut) and event.size < event.before],
         [event for event in events if isinstance(event, Names)],
-        [event for event in events if event.begin < started],
+        [event for event in events if event.begin < started and not isinstance(event, Write)],
     ]
 
 
@@ -162,11 +162,13 @@ def _examine(state: State, root: Path, setting: Setting, draw: Draw, promised: A
 
 
 def when(recording: Recording, moment: int) -> str:
-    """The last thing that was issued before the moment, for people."""
+    """The last event that was issued before the moment, for people."""
     last = max((event for event in recording.events if event.begin < moment), key=lambda event: event.begin)
     state = "after" if last.is_over_before(moment) else "during"
     if isinstance(last, Mark):
         return f"after the mark {last.line['mark']} {last.line['operation']} {' '.join(last.line['runs'])}"
-    if isinstance(last, Sync | Write):
-        return f"({state} {type(last).__name__.lower()} of {recording.paths[last.inode]})"
-    return f"({state} {last})"
+    if isinstance(last, Names):
+        changed = [f"{recording.paths[entry.folder]}/{entry.name}" for entry in last.entries]
+        return f"{state} the change of {', '.join(changed)}"
+    assert isinstance(last, Sync | Write | Cut)
+    return f"{state} the {type(last).__name__.lower()} of {recording.paths[last.inode]}"

@@ -6,7 +6,9 @@ checkpoints, and is cut, as a large one is.
 """
 
 import logging
+import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -60,10 +62,10 @@ class Workload:
 
     async def run(self) -> None:
         with trio.fail_after(TIMEOUT):
-            for _ in range(SESSIONS):
-                await self._session()
+            for number in range(SESSIONS):
+                await self._session(is_killed=number == 1 and self._setting.is_killed(self._name))
 
-    async def _session(self) -> None:
+    async def _session(self, *, is_killed: bool) -> None:
         config = settings(
             self._site,
             self._setting.synchronous,
@@ -81,6 +83,8 @@ class Workload:
                 for action in self._random.choices(list(self._actions), k=ACTIONS):
                     await self._actions[action](rt)
                 await rt.drain()
+                if is_killed:
+                    os.kill(os.getpid(), signal.SIGKILL)
                 nursery.cancel_scope.cancel()
 
     def _new_id(self, shape: str) -> str:
@@ -160,7 +164,7 @@ def main() -> None:
         command = [sys.executable, "-m", "tests.powerloss.program", root, marks_path, seed, "b"]
         with subprocess.Popen(command) as other:
             trio.run(workload.run)
-        if other.returncode:
+        if other.returncode != (-signal.SIGKILL if setting.is_killed("b") else 0):
             sys.exit(f"the second process ended with {other.returncode}")
     else:
         trio.run(workload.run)

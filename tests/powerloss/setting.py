@@ -13,6 +13,7 @@ Synchronous = Literal["FULL", "NORMAL"]
 @attrs.frozen
 class Setting:
     """Of four seeds two have synchronous=FULL, and two have two processes, in real time and with threads.
+    In half of those the second process is killed.
 
     A recording of one process is in virtual time: each recording of that seed is the same.
     """
@@ -26,6 +27,10 @@ class Setting:
     @property
     def has_two_processes(self) -> bool:
         return self.seed % 4 >= 2
+
+    def is_killed(self, name: str) -> bool:
+        """Whether the process of that name ends by SIGKILL, with the store open."""
+        return self.has_two_processes and self.seed % 8 >= 4 and name == "b"
 
     def __str__(self) -> str:
         processes = "two processes" if self.has_two_processes else "one process"

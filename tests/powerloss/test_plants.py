@@ -10,7 +10,7 @@ from .record import record
 from .setting import Setting
 
 FULL, NORMAL = Setting(0), Setting(1)
-STATES = 200
+STATES = 400
 """States of one recording in which a bug must be found; the search ends with the first that shows it."""
 
 
