@@ -12,10 +12,10 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 @attrs.frozen
 class Setting:
-    """Of four seeds two have synchronous=FULL, and two have two processes, in real time and with threads.
-    In half of those the second process is killed.
+    """Of four seeds two have synchronous=FULL, and two have two processes.
 
-    A recording of one process is in virtual time: each recording of that seed is the same.
+    One process is in virtual time: each recording of its seed is the same. Two processes are in real time and
+    have threads; with half of their seeds the second one is killed.
     """
 
     seed: int
