@@ -71,7 +71,7 @@ def draws(recording: Recording, seed: int, indexes: Iterable[int]) -> list[Draw]
 
 
 def _groups(recording: Recording) -> list[list[Event]]:
-    """All events; marks; cuts that make files shorter; changes of names; the first start without its writes."""
+    """All events; marks; cuts that make a file shorter; changes of names; the first start but its writes."""
     events, marks = recording.events, recording.marks
     started = next((mark.begin for mark in marks if mark.line["mark"] == "done" and mark.line["runs"]), 0)
     return [
