@@ -45,9 +45,7 @@ class Disk:
     def advance(self, moment: int) -> None:
         """Everything before that position of the trace has been issued, or has returned."""
         while self._to_issue and self._to_issue[-1].begin < moment:
-            event = self._to_issue.pop()
-            self._return_before(event.begin)
-            self._issue(event)
+            self._issue(self._to_issue.pop())
         self._return_before(moment)
 
     def _issue(self, event: Event) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from .audit import write_state
 from .chance import RandomChance, every
 from .disk import Disk, Model
+from .events import ROOT, Entry, Names, Recording, Sync, Write
 from .trace_kit import fd, opened, quoted, recorded
 
 A, FOLDER = "/store/d/a", "/store/d"
@@ -21,9 +22,9 @@ CALLS = (
 )
 
 
-def states(moment: int, model: Model) -> set[str]:
+def states(moment: int, model: Model, recording: Recording | None = None) -> set[str]:
     """Each state as its folders, and its files with their bytes."""
-    disk = Disk(recorded(*CALLS))
+    disk = Disk(recording or recorded(*CALLS))
     disk.advance(moment)
     found: set[str] = set()
     for state in every(lambda chance: disk.draw(model, chance)):
@@ -49,6 +50,28 @@ def test_a_journal_has_kept_the_name_of_a_file_that_was_flushed() -> None:
 def test_an_fsync_that_has_not_been_issued_covers_nothing() -> None:
     assert "" in states(5, "strict")
     assert states(6, "strict") == {"d d/a=x"}
+
+
+def test_an_fsync_that_is_under_way_covers_nothing() -> None:
+    events = (
+        Names(begin=1, end=1, entries=(Entry(ROOT, "a", 1),)),
+        Write(begin=2, end=2, inode=1, offset=0, data=b"x"),
+        Sync(begin=3, end=7, inode=1),
+        Sync(begin=4, end=7, inode=ROOT),
+    )
+    recording = Recording(events, frozenset({ROOT}), {})
+    assert states(7, "strict", recording) == states(7, "journal", recording) == {"", "a=", "a=\0", "a=x"}
+    assert states(8, "strict", recording) == states(8, "journal", recording) == {"a=x"}
+
+
+def test_an_fsync_of_a_file_that_grew_commits_the_journal() -> None:
+    calls = (
+        opened("/store/a", 3),
+        opened("/store/b", 4),
+        f"write({fd(3, '/store/a')}, {quoted('x')}, 1) = 1",
+        f"fsync({fd(3, '/store/a')}) = 0",
+    )
+    assert states(4, "journal", recorded(*calls)) == {"a=x b="}
 
 
 def test_two_names_of_a_file_have_one_content() -> None:

@@ -61,6 +61,11 @@ def test_strict_an_fsync_of_the_file_says_nothing_about_its_name() -> None:
     assert strict(put(1, "a", 1), sync(2, 1)) == {"", "a=1"}
 
 
+def test_strict_an_entry_that_is_covered_is_there_beside_one_that_was_under_way() -> None:
+    under_way = Names(begin=1, end=9, entries=(Entry(ROOT, "a", 1),))
+    assert strict(under_way, put(2, "b", 2), sync(3, ROOT)) == {"b=2", "a=1 b=2"}
+
+
 def test_strict_a_name_may_lead_to_what_it_led_to_before() -> None:
     found = strict(put(1, "a", 1), sync(2, ROOT), gone(3, "a"), put(4, "a", 2))
     assert found == {"a=1", "", "a=2"}
