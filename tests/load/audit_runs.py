@@ -58,13 +58,17 @@ def cancels_are_stored(facts: Facts) -> Iterator[str]:
 
 
 def retries_are_stored(facts: Facts) -> Iterator[str]:
-    """A run that was retried has not ended since then, or later."""
+    """A run that was retried has not ended since then, or later: as stored, and as seen after the retry."""
     for run, history in _known(facts):
         if _was_made_anew(history):
             continue
         for asked, done in history.asked("retrying", "retried"):
-            if done is not None and run.finished is not None and run.finished < asked["wall"]:
-                yield f"{run.id} was retried at {asked['wall']}, and ended at {run.finished}"
+            if done is None:
+                continue
+            seen = [entry["finished"] for entry in history.of("ended") if entry["asked"] > done["at"]]
+            ends = [end for end in (run.finished, *seen) if end is not None]
+            if min(ends, default=FOREVER) < asked["wall"]:
+                yield f"{run.id} was retried at {asked['wall']}, and ended at {min(ends)}"
 
 
 def ends_have_a_reason(facts: Facts) -> Iterator[str]:

@@ -73,6 +73,13 @@ def a_retry_that_is_lost(copy: Copy) -> None:
     copy.note("retried", run="run-1", call="retry", wall=2**60)
 
 
+@breaks("retries are stored", "run-1 was retried at 2000, and ended at 1000")
+def a_retry_after_which_the_end_before_it_was_seen(copy: Copy) -> None:
+    copy.note("retrying", run="run-1", call="retry", wall=2000)
+    copy.note("retried", run="run-1", call="retry", wall=2000)
+    copy.note("ended", run="run-1", status="failed", finished=1000, asked=2**62)
+
+
 REASON = "ends have a reason"
 
 

@@ -12,7 +12,6 @@ from .client import Client, order_of
 from .workload import (
     LEAVES_COLLECTION,
     PACKAGE,
-    Order,
     external_body,
     inline_body,
     keeps_external,
@@ -122,19 +121,19 @@ async def _read_artifact(
 
 
 async def read_projection(client: Client) -> None:
-    """The row of a run that has succeeded was committed before its step was."""
     rt = client.rt
     run = await _pick_succeeded(client, rt)
-    if run is None:
-        return
-    projection = await rt.projection(projection_of(order_of(run)))
+    if run is not None:
+        await check_row(client, rt, run)
+
+
+async def check_row(client: Client, rt: Runtime, run: WorkflowRun) -> None:
+    """The row of a run that has succeeded was committed before its step was."""
+    order = order_of(run)
+    projection = await rt.projection(projection_of(order))
     rows = await projection.query("SELECT value FROM tallies WHERE key = ?", f"{run.id}/tally")
-    _check_rows(client, run.id, order_of(run), rows)
-
-
-def _check_rows(client: Client, run_id: str, order: Order, rows: list[dict[str, object]]) -> None:
     if rows != [{"value": digits(order.number, "tally")}]:
-        client.note_wrong(f"{run_id} has succeeded, and its projection has {rows}")
+        client.note_wrong(f"{run.id} has succeeded, and its projection has {rows}")
 
 
 async def check(client: Client) -> None:

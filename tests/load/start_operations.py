@@ -8,6 +8,7 @@ import trio
 from trio_workflow import RunExistsError, RunHandle, RunStatus, StepStatus
 
 from .client import Change, Client
+from .read_operations import check_row
 from .workload import Order
 
 EVENTS = 40
@@ -19,9 +20,12 @@ async def start_and_wait(client: Client) -> None:
 
 
 async def _see_through(client: Client, handle: RunHandle, order: Order) -> None:
-    run = await client.see_end(client.rt, handle.id)
+    rt = client.rt
+    run = await client.see_end(rt, handle.id)
     if run is not None and run.status is RunStatus.SUCCEEDED:
         await client.check_sum(handle.id, order)
+        if client.random.random() < 0.5:
+            await check_row(client, rt, run)
 
 
 async def start_twice(client: Client) -> None:
