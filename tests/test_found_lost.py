@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 from file_kit import content
-from store_kit import Bench, open_bench, run
+from store_kit import Bench, open_bench, run, step
 from stories import config, define, opened
 
 from trio_workflow import (
@@ -233,6 +233,17 @@ async def test_threads_that_read_while_others_write_and_shrink_find_nothing_lost
                 workers.cancel_scope.cancel()
     finally:
         sys.setswitchinterval(interval)
+
+
+async def test_the_log_of_a_store_behind_a_link_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link.db").symlink_to(tmp_path / "data" / "engine.db")
+    with closing(open_file(str(tmp_path / "data" / "engine.db"), "OFF")):
+        pass
+    async with open_bench(tmp_path / "link.db") as bench:
+        for number in range(6):
+            await bench.create(run(f"r{number}", step("a", input=f'"{"x" * 2_000_000}"')))
+        assert bench.store.statistics().checkpoints >= 2
 
 
 async def test_a_store_is_found_behind_a_link_by_another_name(tmp_path: Path) -> None:

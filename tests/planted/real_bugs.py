@@ -5,6 +5,7 @@ plants them in copies of the package, one at a time, and runs the tests.
 """
 
 from .file_bugs import FILE_BUGS, PROCESS_BUGS
+from .guard_bugs import GUARD_BUGS
 from .real_bug import ARTIFACTS, LEFT, LIMITS, OFFLOAD, PROJECTIONS, RECEIVERS, RUNTIME, SQLITE, real
 
 THREAD_BUGS = (
@@ -239,4 +240,4 @@ MEMORY_BUGS = (
     ),
 )
 
-REAL_BUGS = (*THREAD_BUGS, *RECEIVER_BUGS, *MEMORY_BUGS, *FILE_BUGS, *PROCESS_BUGS)
+REAL_BUGS = (*THREAD_BUGS, *RECEIVER_BUGS, *MEMORY_BUGS, *FILE_BUGS, *PROCESS_BUGS, *GUARD_BUGS)

@@ -116,6 +116,11 @@ class Committer:
                 self.rival_version = self._read_data_version()
                 return False
             raise
+        try:
+            refuse_newer(self._path, schema_version(self._conn))
+        except BaseException:
+            self._conn.execute("ROLLBACK")
+            raise
         return True
 
     def _begin_patiently(self) -> None:
