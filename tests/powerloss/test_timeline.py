@@ -34,6 +34,12 @@ def test_full_may_hold_what_was_under_way() -> None:
     assert wrong("running", None, is_full=True, moment=35) is None
 
 
+def test_full_never_lacks_a_run_whose_deletion_had_not_begun() -> None:
+    assert wrong(None, "running", is_full=True, moment=65) == (
+        "run 1 is not there, against what was acknowledged (it may be so at ((0, 20), (70, inf)))"
+    )
+
+
 def test_normal_holds_a_prefix() -> None:
     assert wrong(None, None, is_full=False) is None
     assert wrong("running", None, is_full=False) is None
