@@ -4,8 +4,8 @@ Usage: old_process.py FILE [poll=SECONDS]
 It says "open" when its workers have started, and "start" for each step. A line on standard input starts a run
 of that id; the end of standard input ends the process. It then says "ended", or "crashed" and why.
 
-The store is that of version 1 (store_version_1/), which has learned one thing: each of its transactions checks
-the version of the schema under the write lock, as every later version does. All else is the package as it is now.
+The store is that of version 1 (store_version_1/). It has learned one thing: each of its transactions checks
+the version of the schema under the write lock, as every later version does. All else is the package of today.
 What the package asks of its store beyond version 1 is added here: that store has nothing to remove.
 """
 
