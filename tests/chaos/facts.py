@@ -146,11 +146,11 @@ def gather(site: Site, complaints: list[str]) -> Facts:
 
 _RUNS = """
 SELECT id, status, json_extract(input, '$.number'), finished_at FROM runs r
-JOIN run_inputs USING (run_key) WHERE package = 'chaos'
+JOIN run_inputs USING (run_key) WHERE package <> 'bulk'
 """
 _STEPS = """
 SELECT r.id, s.id, s.status, s.queue, s.attempt, e.data
-FROM steps s JOIN runs r USING (run_key) LEFT JOIN results e USING (step_key) WHERE r.package = 'chaos'
+FROM steps s JOIN runs r USING (run_key) LEFT JOIN results e USING (step_key) WHERE r.package <> 'bulk'
 """
 _ATTEMPTS = """
 SELECT r.id, s.id, s.queue, a.number, a.worker_id, a.started_at, a.finished_at, a.outcome

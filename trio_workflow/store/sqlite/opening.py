@@ -45,7 +45,7 @@ def open_file(
             _refuse_to_build(path, has_log=has_log)
             _build(path, migrations)
         _refuse_unfit(path, len(migrations))
-        sync_folder(Path(path).parent)  # another process may have linked the file and not synced its name yet
+        sync_folder(Path(path).parent)  # this process has linked the file, or another did so a moment ago
         with left_alone(path):
             conn = connect(path, synchronous=synchronous)
             try:
@@ -119,7 +119,6 @@ def _build(path: str, migrations: Sequence[str]) -> None:
         # Another starter may have been first. Its file is as good as ours.
         with suppress(FileExistsError):
             os.link(draft, path)
-        sync_folder(Path(folder))
     finally:
         os.unlink(draft)
 
