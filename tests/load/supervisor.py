@@ -42,14 +42,15 @@ class Draw:
     options: LoadOptions
     random: random.Random
     is_short: bool
-    main_keeps: float | None
+    keeps: float
     main_has_second: bool
     synchronous: Synchronous
 
     @classmethod
     def of(cls, options: LoadOptions) -> "Draw":
         drawn = random.Random(f"load {options.seed}")
-        is_short, keeps = drawn.random() < 0.4, drawn.choice((None, 6.0, 10.0))
+        # The longest keeps most of what was acknowledged for the audit.
+        is_short, keeps = drawn.random() < 0.4, drawn.choice((8.0, max(20.0, options.seconds / 2), 1000.0))
         has_second, synchronous = drawn.random() < 0.4, drawn.choice(SYNCHRONOUS)
         return cls(options, drawn, is_short, keeps, has_second, synchronous)
 
@@ -59,7 +60,7 @@ class Draw:
             clients=self.options.clients,
             seed=f"{self.options.seed} main",
             max_workers=64,
-            keep=self.main_keeps,
+            keep=self.keeps,
             seconds=self.options.seconds,
             has_second_runtime=self.main_has_second,
             switch_interval=self._interval(self.is_short),
@@ -74,7 +75,7 @@ class Draw:
             clients=CLIENTS_OF_OTHERS,
             seed=f"{self.options.seed} {place} {number}",
             max_workers=8,
-            keep=drawn.choice((None, 5.0, 8.0)),
+            keep=drawn.choice((None, self.keeps)),
             has_second_runtime=drawn.random() < 0.3,
             switch_interval=self._interval(drawn.random() < 0.2),
         )
