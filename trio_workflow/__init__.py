@@ -7,10 +7,12 @@
 #   authoring/    what users write and are handed: Package, RunBuilder, executor, StepContext
 #   artifacts/    bytes in files, beside the database
 #   projections/  read models, a database each
+#   sqlite/       what store and projections share: connections, file identities, the write-ahead log
 #   rules/        DECISIONS  the table of legal moves, retries, token buckets, graphs, turns: plain functions
 #   model/        WORDS      frozen values; model/payload/ turns Python values into JSON and back
 #   testing/      for users' tests: virtual time, crash, plan, run_executor, simulate (in seeded worlds)
 #   errors.py     every exception. clock.py, source.py, offload.py: time, randomness, blocking calls
+#   durable_folders.py, exhaustion.py, single_run.py: folders that survive the power, what is used up, one trio run
 #   points.py     where a simulation looks on, or steps in with a fault
 
 from trio_workflow.artifacts import ArtifactReader, ArtifactStore, FileArtifactStore
