@@ -12,7 +12,7 @@
 #   model/        WORDS      frozen values; model/payload/ turns Python values into JSON and back
 #   testing/      for users' tests: virtual time, crash, plan, run_executor, simulate (in seeded worlds)
 #   errors.py     every exception. clock.py, source.py, offload.py: time, randomness, blocking calls
-#   durable_folders.py, exhaustion.py, single_run.py: folders that survive the power, what is used up, one trio run
+#   durable_folders.py, exhaustion.py, single_run.py: names on disk, what is used up, one trio run at a time
 #   points.py     where a simulation looks on, or steps in with a fault
 
 from trio_workflow.artifacts import ArtifactReader, ArtifactStore, FileArtifactStore
