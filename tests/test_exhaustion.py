@@ -3,8 +3,9 @@
 import errno
 import os
 import resource
+import sqlite3
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ async def work(step: StepContext) -> int:
 async def test_a_call_without_a_thread_says_so_and_the_next_is_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    projections = SQLiteProjectionStore(tmp_path / "projections")
+    projections = SQLiteProjectionStore(tmp_path / "projections", busy_timeout=0)
     artifacts = FileArtifactStore(tmp_path / "artifacts")
     async with opened(tmp_path, artifact_store=artifacts, projection_store=projections) as rt:
         define(rt, work)
@@ -150,6 +151,54 @@ def raise_no_thread(*args: object) -> None:
 async def no_violations() -> list[object]:
     await trio.lowlevel.checkpoint()
     return []
+
+
+async def test_a_transaction_is_undone_without_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SQLiteProjectionStore(tmp_path, busy_timeout=0)
+    sales = await store.projection("sales")
+    await sales.execute("CREATE TABLE sale (amount)")
+
+    async def sell(*, fails: bool) -> None:
+        async with sales.transaction() as tx:
+            await tx.execute("INSERT INTO sale VALUES (1)")
+            monkeypatch.setattr("trio._threads.start_thread_soon", raise_no_thread)
+            if fails:
+                raise KeyError
+
+    for fails, error in ((True, KeyError), (False, StoreUnavailableError)):
+        with pytest.raises(error):
+            await sell(fails=fails)
+        monkeypatch.undo()
+        with closing(sqlite3.connect(tmp_path / "sales.db", timeout=0, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+        assert await sales.query("SELECT * FROM sale") == []
+    await store.close()
+
+
+async def test_a_call_of_a_projection_waits_for_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SQLiteProjectionStore(tmp_path)
+    sales = await store.projection("sales")
+    refused = trio.Event()
+
+    def refuse(*args: object) -> None:
+        refused.set()
+        raise RuntimeError("can't start new thread")
+
+    async def give_threads_again() -> None:
+        await refused.wait()
+        monkeypatch.undo()
+
+    async with trio.open_nursery() as nursery:
+        monkeypatch.setattr("trio._threads.start_thread_soon", refuse)
+        nursery.start_soon(give_threads_again)
+        await sales.execute("CREATE TABLE sale (amount)")
+    assert await sales.query("SELECT * FROM sale") == []
+    await store.close()
 
 
 async def test_an_error_of_the_call_itself_is_not_taken_for_a_missing_thread() -> None:

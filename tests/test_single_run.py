@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 import trio
 
-from trio_workflow import ArtifactObject, FileArtifactStore, SQLiteProjectionStore, WorkflowError
+from trio_workflow import (
+    ArtifactObject,
+    Config,
+    FileArtifactStore,
+    SQLiteProjectionStore,
+    SQLiteStore,
+    WorkflowError,
+    open_runtime,
+)
 
 Use = Callable[[], Awaitable[object]]
 
@@ -80,3 +88,22 @@ def test_a_projection_store_that_was_closed_may_be_used_by_another_run(tmp_path:
         await store.close()
 
     beside(use, lambda: trio.run(use))
+
+
+def test_a_runtime_that_closes_leaves_a_store_of_another_run_alone(tmp_path: Path) -> None:
+    """It has not used it, and the error of its block comes out as itself."""
+    store = SQLiteProjectionStore(tmp_path / "projections")
+    config = Config(store=SQLiteStore(tmp_path / "engine.db"), projection_store=store)
+
+    async def use() -> None:
+        await store.projection("sales")
+
+    async def fail() -> None:
+        async with open_runtime(config):
+            raise KeyError("of the block")
+
+    def fail_here() -> None:
+        with pytest.raises(KeyError):
+            trio.run(fail)
+
+    beside(use, fail_here)

@@ -18,6 +18,12 @@ class SingleRun:
         self._lock = threading.Lock()
         self._token: trio.lowlevel.TrioToken | None = None
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another trio run uses the object now."""
+        token = self._token
+        return token is not None and token is not trio.lowlevel.current_trio_token() and _is_running(token)
+
     def check(self) -> None:
         """Let this trio run use the object. Raises WorkflowError while another trio run uses it."""
         token = trio.lowlevel.current_trio_token()

@@ -84,7 +84,7 @@ ARTIFACT_BUGS = (
     bug(
         "bytes are left when their run is removed",
         RUNTIME + "removal.py",
-        "            await artifacts.delete(removal.ref)\n",
+        "            await artifacts.delete(ref)\n",
         "            pass\n",
     ),
     bug(

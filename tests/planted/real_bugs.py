@@ -165,8 +165,8 @@ RECEIVER_BUGS = (
         "a transaction that is cancelled is not undone",
         PROJECTIONS + "sqlite_store.py",
         "                with trio.CancelScope(shield=True):\n"
-        "                    await tx.finish(self._database.rollback)\n",
-        "                await tx.finish(self._database.rollback)\n",
+        "                    await tx.undo(self._database.rollback)\n",
+        "                await tx.undo(self._database.rollback)\n",
     ),
 )
 

@@ -207,8 +207,9 @@ SESSION_BUGS = (
     bug(
         "a run that was deleted leaves its rows",
         RUNTIME + "housekeeping.py",
-        "    await _purge_and_remove(engine)\n    await retry(engine, failed)\n\n\nasync def prune",
-        "    await retry(engine, failed)\n\n\nasync def prune",
+        "    await purge_deleted_runs(engine)\n    await remove_untried(engine)\n"
+        "    await retry(engine, failed)\n",
+        "    await retry(engine, failed)\n",
     ),
     bug(
         "the log is never copied into the file",

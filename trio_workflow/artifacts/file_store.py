@@ -36,7 +36,8 @@ class FileArtifactStore:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         if not root or not os.fspath(root).strip():
             raise ConfigError("artifact store root is required")
-        self._layout = Layout(Path(os.path.abspath(root)))
+        # Where the root is now: a link that leads elsewhere later would lead away from what was stored.
+        self._layout = Layout(Path(os.path.realpath(root)))
         self._offload = Offload(trio.CapacityLimiter(_THREADS))
         self._run = SingleRun(self)
         self._swept = False

@@ -13,7 +13,7 @@ import trio
 from trio_workflow.errors import ConfigError, WorkflowError
 from trio_workflow.filenames import safe_name
 from trio_workflow.model.payload import require_name
-from trio_workflow.offload import Offload
+from trio_workflow.offload import NoThreadError, Offload
 from trio_workflow.projections import statements
 from trio_workflow.projections.database import Database
 from trio_workflow.projections.protocols import Row
@@ -39,7 +39,7 @@ class SQLiteProjectionStore:
             raise ConfigError("projection store root is required")
         if not 0 <= busy_timeout <= 3600:
             raise ConfigError(f"projection store busy_timeout is 0 to 3600 seconds, not {busy_timeout!r}")
-        self._root = Path(os.path.abspath(root))
+        self._root = Path(os.path.realpath(root))  # a link may lead elsewhere later
         self._calls = _Calls(busy_timeout, SingleRun(self))
         self._projections: dict[str, SQLiteProjection] = {}
 
@@ -60,9 +60,12 @@ class SQLiteProjectionStore:
     async def close(self) -> None:
         """Close every file, each once its running transaction has ended. Shield it when it must happen.
 
-        A projection that is used afterwards opens its file again.
+        A store that another trio run uses is left alone. A projection that is used afterwards opens its file
+        again.
         """
         await trio.lowlevel.checkpoint()
+        if self._calls.trio_run.is_elsewhere:
+            return  # what is open is that run's
         for projection in list(self._projections.values()):
             await projection.close()
         self._calls.trio_run.release()
@@ -76,7 +79,15 @@ class _Calls:
         self._offload = Offload(trio.CapacityLimiter(_THREADS))
 
     async def run(self, call: Callable[[], T]) -> T:
-        return await self._offload.run(call)
+        """Run a call; while no thread can be started for it, it is made again until busy_timeout is over."""
+        give_up_at = trio.current_time() + self._busy_timeout
+        while True:
+            try:
+                return await self._offload.run(call)
+            except NoThreadError:
+                if trio.current_time() >= give_up_at:
+                    raise
+            await trio.sleep(_LONGEST_PAUSE)
 
     async def run_cleanup(self, call: Callable[[], None]) -> None:
         await self._offload.run_cleanup(call)
@@ -138,7 +149,7 @@ class SQLiteProjection:
                 await tx.finish(self._database.commit)
             except BaseException:
                 with trio.CancelScope(shield=True):
-                    await tx.finish(self._database.rollback)
+                    await tx.undo(self._database.rollback)
                 raise
 
     async def open(self) -> None:
@@ -191,11 +202,17 @@ class SQLiteTransaction:
         """Run one statement for every row, for all or for none; answer how many rows it changed."""
         return await self._inside(statements.execute_many, sql, list(rows))
 
-    async def finish(self, end: Callable[[], None]) -> None:
-        """Commit or roll back, after the calls that are running; what is called later raises."""
+    async def finish(self, commit: Callable[[], None]) -> None:
+        """Commit, after the calls that are running; what is called later raises."""
         self._is_over = True
         async with self._turn:
-            await self._calls.run(end)
+            await self._calls.run(commit)
+
+    async def undo(self, rollback: Callable[[], None]) -> None:
+        """Roll back, after the calls that are running, also where no thread is left for it."""
+        self._is_over = True
+        async with self._turn:
+            await self._calls.run_cleanup(rollback)
 
     async def _inside(self, statement: Callable[..., T], sql: str, values: Sequence[Any]) -> T:
         async with self._turn:

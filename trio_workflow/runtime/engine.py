@@ -40,7 +40,7 @@ class Engine:
         self.keeping = KeeperStatistics()
         self.claiming = trio.Lock()  # held from reckoning free slots until they are taken
         self.cleaning = trio.Lock()  # held while rows of deleted runs are removed
-        self.removing = trio.Lock()  # held while bytes are removed from the artifact store
+        self.removing: dict[int, trio.Event] = {}  # removals that are tried now; set when the try has ended
         self.removal_requested = AsyncBool(False)  # something was released that may be removed
         self.next_removal = -math.inf  # when bytes are to be tried next, on trio's clock
         self.last_retried = 0  # key of the removal up to which failed ones were tried again

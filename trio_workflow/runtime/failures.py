@@ -31,7 +31,7 @@ def _told(error: BaseException) -> Failure:
     for leaf in leaves:
         if isinstance(leaf, OutputError):
             return _failure(leaf.code, str(leaf), error)
-    return _failure("executor_error", _describe(error), error)
+    return _failure("executor_error", describe(error), error)
 
 
 def timeout_failure(seconds: float) -> Failure:
@@ -76,10 +76,11 @@ def _of_step_failures(error: BaseException, chosen: list[StepFailure]) -> Failur
 def _cause_text(cause: BaseException | str | None) -> str:
     if cause is None:
         return ""
-    return _describe(cause) if isinstance(cause, BaseException) else clean_text(cause, MESSAGE_LENGTH)
+    return describe(cause) if isinstance(cause, BaseException) else clean_text(cause, MESSAGE_LENGTH)
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
+    """The type and text of an error, clean and cut."""
     text = clean_text(error, MESSAGE_LENGTH)
     name = type(error).__name__
     return clean_text(f"{name}: {text}" if text else name, MESSAGE_LENGTH)

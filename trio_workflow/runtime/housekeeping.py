@@ -19,30 +19,30 @@ PAUSE_AFTER_ERROR = 60.0
 async def delete_run(engine: Engine, run_id: str) -> None:
     await engine.store.delete_run(run_id)
     failed = await failed_before(engine)  # before this run's: what fails now is not tried twice
-    await _purge_and_remove(engine)
+    await purge_deleted_runs(engine)
+    await remove_untried(engine)
     await retry(engine, failed)
 
 
-async def prune(engine: Engine, older_than: float, *, retries: bool = True) -> int:
-    """Remove the runs that ended that many seconds ago or more; returns how many.
-
-    retries: bytes that could not be removed before are tried again, whatever their date.
-    """
-    before = engine.clock.now() - micros(older_than)
-    failed = await failed_before(engine) if retries else ()
-    total = 0
-    while found := await engine.store.prune(before, PRUNED_AT_ONCE):
-        total += found
-        await _purge_and_remove(engine)
-    if not total:
-        await _purge_and_remove(engine)  # what a process that was killed had left behind
+async def prune(engine: Engine, older_than: float) -> int:
+    """Remove the runs that ended that many seconds ago or more; returns how many."""
+    failed = await failed_before(engine)
+    total = await prune_rows(engine, older_than)
+    await remove_untried(engine)
     await retry(engine, failed)
     return total
 
 
-async def _purge_and_remove(engine: Engine) -> None:
-    await purge_deleted_runs(engine)
-    await remove_untried(engine)
+async def prune_rows(engine: Engine, older_than: float) -> int:
+    """The same, and the bytes of their artifacts are left to the retention loop: a store of them may hang."""
+    before = engine.clock.now() - micros(older_than)
+    total = 0
+    while found := await engine.store.prune(before, PRUNED_AT_ONCE):
+        total += found
+        await purge_deleted_runs(engine)
+    if not total:
+        await purge_deleted_runs(engine)  # what a process that was killed had left behind
+    return total
 
 
 async def purge_deleted_runs(engine: Engine) -> None:

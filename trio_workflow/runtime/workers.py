@@ -18,7 +18,7 @@ from trio_workflow.errors import (
 from trio_workflow.model.payload import require_name
 from trio_workflow.runtime.config import seconds
 from trio_workflow.runtime.engine import Engine
-from trio_workflow.runtime.housekeeping import prune, remove_pending
+from trio_workflow.runtime.housekeeping import prune_rows, remove_pending
 from trio_workflow.runtime.session import Session
 
 logger = logging.getLogger("trio_workflow")
@@ -173,7 +173,8 @@ async def _retain(engine: Engine, scope: trio.CancelScope) -> None:
 async def _prune_always(engine: Engine, keep: float) -> None:
     while True:
         try:
-            await prune(engine, keep, retries=False)
+            if await prune_rows(engine, keep):
+                engine.removal_requested.value = True
         except StoreLostError as error:
             engine.crash_from(error)
             return

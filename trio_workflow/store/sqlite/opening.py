@@ -12,20 +12,29 @@ import os
 import secrets
 import sqlite3
 import stat
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from trio_workflow.durable_folders import ensure_folder, sync_folder
 from trio_workflow.errors import StoreError, StoreUnavailableError
 from trio_workflow.exhaustion import exhausted
+from trio_workflow.sqlite.error_codes import is_busy
 from trio_workflow.sqlite.wal_frames import lacks_pages
 from trio_workflow.store.sqlite.connections import connect, connect_to_look
 from trio_workflow.store.sqlite.faults import explain
 from trio_workflow.store.sqlite.file_header import FileHeader
 from trio_workflow.store.sqlite.migrations import MIGRATIONS, check_version, migrate
+from trio_workflow.store.sqlite.second_names import refuse_second_names
+
+T = TypeVar("T")
 
 APPLICATION_ID = 0x54574F46  # "TWOF"; `file` and others show it
+LONGEST_PATH = 504  # SQLite's own limit, less what it puts behind a path
+OPEN_WAIT, OPEN_PAUSE = 10.0, 0.02
+"""Seconds to wait for a lock when a store is opened, and between two tries."""
 
 
 def open_file(
@@ -62,6 +71,23 @@ def open_file(
     return conn
 
 
+def while_locked(open_once: Callable[[], T]) -> T:
+    """Open again while another process has the file locked. Raises StoreUnavailableError at last.
+
+    The last process that closes a file locks it while it copies the log, and so does the first that gives a
+    copy without a log its log back: others may start at that very moment.
+    """
+    give_up_at = time.monotonic() + OPEN_WAIT
+    while True:
+        try:
+            return open_once()
+        except StoreUnavailableError as error:
+            cause = error.__cause__
+            if not isinstance(cause, sqlite3.Error) or not is_busy(cause) or time.monotonic() >= give_up_at:
+                raise
+        time.sleep(OPEN_PAUSE)
+
+
 def resolve(path: str) -> str:
     """The path without links, so that "-wal" fits behind it. Raises StoreError for a link to nowhere."""
     for link in (Path(path), *Path(path).parents):
@@ -70,7 +96,12 @@ def resolve(path: str) -> str:
                 f"workflow store {path} cannot be opened: {link} is a link to {os.readlink(link)}, and that "
                 "is not there"
             )
-    return os.path.realpath(path)
+    resolved = os.path.realpath(path)
+    if len(os.fsencode(resolved)) > LONGEST_PATH:
+        raise StoreError(
+            f"workflow store {resolved} has a path of over {LONGEST_PATH} bytes: SQLite cannot open it"
+        )
+    return resolved
 
 
 @contextmanager
@@ -120,7 +151,8 @@ def _build(path: str, migrations: Sequence[str]) -> None:
         with suppress(FileExistsError):
             os.link(draft, path)
     finally:
-        os.unlink(draft)
+        with suppress(FileNotFoundError):
+            os.unlink(draft)
 
 
 def _fill(draft: str, migrations: Sequence[str]) -> None:
@@ -151,6 +183,7 @@ def _refuse_unfit(path: str, newest: int) -> None:
     if not status.st_mode & 0o222 or not os.access(path, os.W_OK):
         raise StoreError(f"workflow store {path} is read-only: the runtime must be able to write it")
     _refuse_read_only_folder(path)
+    refuse_second_names(path)
     if status.st_size == 0:
         raise StoreError(
             f"workflow store {path} is an empty file: remove it, and the runtime will make a new store"

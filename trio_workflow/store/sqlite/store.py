@@ -19,7 +19,7 @@ from trio_workflow.source import SOURCE
 from trio_workflow.store.protocol import Created, Exchanged, StoreStatistics
 from trio_workflow.store.sqlite.committer import Committer, Verb
 from trio_workflow.store.sqlite.connections import Readers
-from trio_workflow.store.sqlite.opening import left_alone, open_file, resolve
+from trio_workflow.store.sqlite.opening import left_alone, open_file, resolve, while_locked
 from trio_workflow.store.sqlite.reads import SQLiteReads
 from trio_workflow.store.sqlite.statements import SQL
 from trio_workflow.store.sqlite.verbs.cancel import cancel_run
@@ -154,7 +154,9 @@ async def open_store(path: str, synchronous: str, clock: Clock, *, create: bool 
     """Open the file, in a thread. Raises StoreError."""
 
     def open_committer() -> tuple[str, Committer]:
-        file = resolve(path)
+        return while_locked(lambda: open_once(resolve(path)))
+
+    def open_once(file: str) -> tuple[str, Committer]:
         conn = open_file(file, synchronous, create=create)
         with left_alone(file):
             try:
