@@ -39,7 +39,10 @@ def explain(error: sqlite3.Error, path: str) -> StoreError:
     """The error to raise in place of SQLite's; raise it `from` that one."""
     code = primary_code(error)
     if code in _LOST:
-        return StoreLostError(f"workflow store {path} {_LOST[code]} ({error})")
+        return StoreLostError(
+            f"workflow store {path} {_LOST[code]} ({error}): stop all processes, keep the files, and restore "
+            "a backup without the old -wal and -shm"
+        )
     if code == sqlite3.SQLITE_ERROR and str(error).startswith(_GONE):
         return StoreLostError(f"workflow store {path} lacks what it should hold ({error})")
     if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DIRECTORY:

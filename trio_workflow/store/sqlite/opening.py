@@ -93,8 +93,8 @@ def resolve(path: str) -> str:
     for link in (Path(path), *Path(path).parents):
         if link.is_symlink() and not link.exists():
             raise StoreError(
-                f"workflow store {path} cannot be opened: {link} is a link to {os.readlink(link)}, and that "
-                "is not there"
+                f"workflow store {path} cannot be opened: {link} is a link to {os.readlink(link)}, which "
+                "leads to nothing"
             )
     resolved = os.path.realpath(path)
     if len(os.fsencode(resolved)) > LONGEST_PATH:
@@ -130,8 +130,8 @@ def _refuse_to_build(path: str, *, has_log: bool) -> None:
     """SQLite would copy into a new file what the log of the one before holds."""
     if has_log:
         raise StoreError(
-            f"workflow store {path} is gone, and its log {path}-wal is there: put the database back, "
-            "or remove the log, and the runtime will make a new store"
+            f"workflow store {path} is gone, and its log {path}-wal is there: put the same database back (a "
+            "backup would be damaged by this log), or remove the log, and the runtime will make a new store"
         )
 
 
