@@ -58,6 +58,8 @@ AFTER_WORKERS: Mapping[str, int] = {
     "EventBoard._streams": 1,
     "Readers._idle": 3,
     "Writer._line": 2,  # a poll may be under way
+    "Entry.verbs": 1,  # of that poll
+    "Entry.answers": 1,
 }
 """The most entries when the workers and the operators have ended, and the runtime is still open."""
 
