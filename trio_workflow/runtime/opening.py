@@ -22,7 +22,9 @@ from trio_workflow.runtime.runtime import Runtime
 from trio_workflow.store import Store
 
 
+# Protected: an interrupt comes in the caller's block, or in a wait, and never between two lines of ours.
 @asynccontextmanager
+@trio.lowlevel.enable_ki_protection
 async def open_runtime(config: Config) -> AsyncGenerator[Runtime]:
     """Open the store, and a runtime on it, for the time of the block.
 
@@ -53,6 +55,7 @@ async def _engine(config: Config, store: Store, clock: Clock) -> Engine:
 
 
 @asynccontextmanager
+@trio.lowlevel.enable_ki_protection
 async def _background(engine: Engine) -> AsyncGenerator[Runtime]:
     error: BaseException | None = None
     async with trio.open_nursery() as nursery:

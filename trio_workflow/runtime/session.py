@@ -72,6 +72,8 @@ class Session:
         """Whether nothing is in hand: no executor runs, and no outcome waits to be stored."""
         return not self.crew.running and not self.crew.outbox
 
+    # Without protection an interrupt could come between two lines of the set-up, or of the orderly end.
+    @trio.lowlevel.enable_ki_protection
     async def run(self, scheduler: Callable[[], Awaitable[None]], started: Callable[[], None]) -> None:
         """Work until the scheduler returns, the engine ends, or the surrounding block is cancelled."""
         engine = self._engine
@@ -86,11 +88,20 @@ class Session:
             started()
             await self._stop.wait()
         finally:
-            with trio.CancelScope(shield=True):
-                await self._wind_down()
+            await self._wind_down_whatever_comes()
             engine.hub.leave(self)
             engine.off_end(self._end)
             engine.sessions.value -= 1
+
+    async def _wind_down_whatever_comes(self) -> None:
+        """An interrupt may come at each wait, also a shielded one. It ends the grace; the block raises it."""
+        while True:
+            try:
+                with trio.CancelScope(shield=True):
+                    await self._wind_down()
+                return
+            except KeyboardInterrupt as error:
+                self.interrupt = self.interrupt or error
 
     @trio.lowlevel.enable_ki_protection
     async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:

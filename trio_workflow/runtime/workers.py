@@ -252,6 +252,7 @@ def _result(engine: Engine, session: Session) -> CycleResult:
 
 
 @asynccontextmanager
+@trio.lowlevel.enable_ki_protection
 async def _work_place(
     engine: Engine, queues: frozenset[str] | None = None, cap: int | None = None
 ) -> AsyncGenerator[tuple[Session, trio.Nursery]]:

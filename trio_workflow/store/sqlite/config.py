@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import attrs
+import trio
 
 from trio_workflow.clock import Clock
 from trio_workflow.errors import ConfigError
@@ -53,6 +54,7 @@ class SQLiteStore:
         return self._open(clock)
 
     @asynccontextmanager
+    @trio.lowlevel.enable_ki_protection
     async def _open(self, clock: Clock) -> AsyncGenerator[Store]:
         store = await open_store(self.path, self.synchronous, clock, create=self.create)
         try:

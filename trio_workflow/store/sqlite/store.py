@@ -134,6 +134,7 @@ class OpenSQLiteStore:
     def sever(self) -> None:
         self._writer.sever()
 
+    @trio.lowlevel.enable_ki_protection
     async def aclose(self) -> None:
         """Close every connection; the last process to do so copies the log back into the file.
 
@@ -150,6 +151,7 @@ def _value_or_error(answer: outcome.Outcome[Any]) -> Any:
     return answer.error if isinstance(answer, outcome.Error) else answer.unwrap()
 
 
+@trio.lowlevel.enable_ki_protection
 async def open_store(path: str, synchronous: str, clock: Clock, *, create: bool = True) -> OpenSQLiteStore:
     """Open the file, in a thread. Raises StoreError."""
 
