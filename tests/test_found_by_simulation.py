@@ -181,7 +181,7 @@ async def test_workers_may_start_again_after_a_drain_though_runs_were_being_remo
             await trio.sleep(1)
         return 0
 
-    monkeypatch.setattr(workers, "prune", remove_slowly)
+    monkeypatch.setattr(workers, "prune_rows", remove_slowly)
     async with opened(tmp_path, keep_finished=60.0) as rt, trio.open_nursery() as nursery:
         for _ in range(3):
             await nursery.start(rt.start_workers)

@@ -60,6 +60,7 @@ AFTER_WORKERS: Mapping[str, int] = {
     "Writer._line": 2,  # a poll may be under way
     "Entry.verbs": 1,  # of that poll
     "Entry.answers": 1,
+    "Committer._committed": 8,  # of commits whose answer was lost: the next call publishes them
 }
 """The most entries when the workers and the operators have ended, and the runtime is still open."""
 
