@@ -64,6 +64,9 @@ AFTER_WORKERS: Mapping[str, int] = {
 }
 """The most entries when the workers and the operators have ended, and the runtime is still open."""
 
+WHEN_CLOSED: Mapping[str, int] = {"Committer._committed": 8}
+"""Of commits whose answer was lost, and after which nothing was called any more."""
+
 PATIENCE = 30.0
 """Seconds of virtual time after which everything that waited for a run has learned that the run has ended."""
 
@@ -89,7 +92,7 @@ def check_leaks_when_closed(stage: Stage, process: Actor, rt: Runtime) -> None:
     """Its block has ended, and everything that used it."""
     if process.is_dead:
         return
-    for leak in leaks(rt, {}):
+    for leak in leaks(rt, WHEN_CLOSED):
         stage.history.tell("a closed runtime keeps something", f"{process.name}: {leak}")
 
 
@@ -152,7 +155,7 @@ def _leaks_in(path: str, value: object, allowed: Mapping[str, int]) -> Iterator[
         entries = cast("Collection[object]", value)
         if len(entries) > allowed.get(path, 0):
             yield f"{path} holds {len(entries)}: {list(entries)[:3]!r}"
-    elif path == "Database._conn" and value is not None and not allowed:
+    elif path == "Database._conn" and value is not None and allowed is WHEN_CLOSED:
         yield f"{path} is open"
 
 
