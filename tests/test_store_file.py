@@ -141,6 +141,7 @@ def test_a_newer_schema_that_is_only_in_the_log_is_refused_too(tmp_path: Path) -
         ("", "^sqlite workflow store path is required$"),
         (":memory:", "open_test_runtime"),
         ("file:x?mode=memory", "must be a file"),
+        ("var/engine\0.db", "must not hold a NUL character"),
     ],
 )
 def test_a_path_that_names_no_file_is_refused(path: str, message: str) -> None:

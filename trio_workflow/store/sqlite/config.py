@@ -17,6 +17,8 @@ def _check_path(path: str | os.PathLike[str]) -> str:
     text = os.fspath(path)
     if not text:
         raise ConfigError("sqlite workflow store path is required")
+    if "\0" in text:
+        raise ConfigError(f"sqlite workflow store path must not hold a NUL character: {text!r}")
     if text == ":memory:" or text.startswith("file:"):
         raise ConfigError(
             f"sqlite workflow store path must be a file, not {text!r}: an in-memory database has no "
