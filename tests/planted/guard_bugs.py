@@ -1,6 +1,6 @@
 """Bugs of what guards the files: locks, names, forks, versions, the length of the log, what is used up."""
 
-from .real_bug import PROJECTIONS, SQLITE, real
+from .real_bug import PROJECTIONS, RUNTIME, SQLITE, real
 
 GUARD_BUGS = (
     real(
@@ -149,5 +149,68 @@ GUARD_BUGS = (
         PROJECTIONS + "database.py",
         "        self._check_after_commit()\n        self._checkpoint_if_long(conn)\n        return answer\n",
         "        self._checkpoint_if_long(conn)\n        return answer\n",
+    ),
+    real(
+        "test_removal_by_odd_stores.py::test_workers_go_on_and_keep_no_finished_run[panic]",
+        "a delete that panics ends the workers",
+        RUNTIME + "removal.py",
+        "            await _raise_if_it_ends_the_task(error)\n",
+        "            raise\n",
+    ),
+    real(
+        "test_removal_by_odd_stores.py::test_delete_run_and_prune_return_and_remove_the_others[carry_cancelled]",
+        "a Cancelled from elsewhere ends a removal",
+        RUNTIME + "removal.py",
+        "        await trio.lowlevel.checkpoint_if_cancelled()\n",
+        "        raise error\n",
+    ),
+    real(
+        "test_removal_by_odd_stores.py::test_a_store_that_hangs_for_everything_holds_up_a_call_for_a_few_tries",
+        "each artifact of a store that hangs is waited for",
+        RUNTIME + "removal.py",
+        "gives_up=hangs >= MAX_HANGS)",
+        "gives_up=False)",
+    ),
+    real(
+        "test_removal_by_odd_stores.py::test_a_try_that_hangs_holds_up_no_other_call",
+        "a call waits for what another task tries",
+        RUNTIME + "removal.py",
+        "        if key not in before:\n",
+        "        if key:\n",
+    ),
+    real(
+        "test_opening_beside_others.py::test_a_lock_that_passes_is_waited_for",
+        "a store that is locked when it is opened is not waited for",
+        SQLITE + "opening.py",
+        "        time.sleep(OPEN_PAUSE)\n",
+        '        raise StoreUnavailableError("is locked by another process")\n',
+    ),
+    real(
+        "test_opening_beside_others.py::test_a_hard_link_is_refused_by_both_names",
+        "a database with two names is opened",
+        SQLITE + "opening.py",
+        "    refuse_second_names(path)\n",
+        "",
+    ),
+    real(
+        "test_opening_beside_others.py::test_stores_of_artifacts_and_projections_stay_where_their_links_led",
+        "an artifact store follows a link that was set anew",
+        "artifacts/file_store.py",
+        "Layout(Path(os.path.realpath(root)))",
+        "Layout(Path(os.path.abspath(root)))",
+    ),
+    real(
+        "test_exhaustion.py::test_a_transaction_is_undone_without_a_thread",
+        "a transaction without a thread is not undone",
+        PROJECTIONS + "sqlite_store.py",
+        "            await self._calls.run_cleanup(rollback)\n",
+        "            await self._calls.run(rollback)\n",
+    ),
+    real(
+        "test_interrupts_while_stopping.py",
+        "an interrupt while workers are stopped leaves their tasks behind",
+        RUNTIME + "session.py",
+        "            except KeyboardInterrupt as error:\n",
+        "            except ZeroDivisionError as error:\n",
     ),
 )
