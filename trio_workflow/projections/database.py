@@ -20,7 +20,6 @@ from trio_workflow.durable_folders import ensure_folder, sync_folder
 from trio_workflow.errors import StoreLostError, StoreUnavailableError, WorkflowError
 from trio_workflow.exhaustion import exhausted, out_of_descriptors
 from trio_workflow.sqlite.connect import DatabaseConnection, abandon, connect
-from trio_workflow.sqlite.file_identity import FileIdentity
 from trio_workflow.sqlite.live_files import LiveFiles
 
 P = ParamSpec("P")
@@ -40,7 +39,6 @@ class Database:
         self._resolved = str(path)  # without links: SQLite keeps the WAL beside the file
         self._conn: DatabaseConnection | None = None
         self._files: LiveFiles | None = None
-        self._lost: StoreLostError | None = None  # why this process cannot use the file any more
         # Bytes of WAL at which a checkpoint is tried next.
         self._checkpoint_at = WAL_LIMIT
 
@@ -52,7 +50,6 @@ class Database:
     def open(self) -> DatabaseConnection:
         """Answer the connection, made if there is none. StoreUnavailableError: no file descriptor is free."""
         if self._conn is None:
-            self._check_not_lost()
             try:
                 self._conn = self._connect()
             except (OSError, sqlite3.OperationalError) as error:
@@ -84,20 +81,12 @@ class Database:
             return
         try:
             self._check_files()
-        except StoreLostError as error:
-            self._lost = error
+        except StoreLostError:
             abandon(conn)
         except StoreUnavailableError:
             conn.close()
         else:
             conn.close()
-
-    def _check_not_lost(self) -> None:
-        """The abandoned connection keeps SQLite from using the same file in this process again."""
-        if self._lost is not None and self._files is not None:
-            if FileIdentity.or_none(self._resolved) == self._files.database:
-                raise StoreLostError(str(self._lost)) from self._lost
-            self._lost = None
 
     def _check_files(self) -> None:
         """Raise StoreLostError if the connection's files have other names by now, or none.

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import attrs
 
-from trio_workflow.errors import StoreError
+from trio_workflow.errors import StoreError, StoreLostError
 from trio_workflow.sqlite.file_identity import FileIdentity
 
 
@@ -37,31 +37,40 @@ class _OpenFile:
 # use of it is one operation that the interpreter does not divide.
 _open_files: dict[int, _OpenFile] = {}
 _numbers = itertools.count()
+_lost_files: set[FileIdentity] = set()
 
 
 class DatabaseConnection(sqlite3.Connection):
     """A connection that is listed as open until it is closed."""
 
-    _number: int | None = None
+    number = -1  # until it is listed
 
     def list_as_open(self, path: str) -> None:
-        self._number = next(_numbers)
-        _open_files[self._number] = _OpenFile(FileIdentity.of(path), os.getpid(), weakref.ref(self))
+        self.number = next(_numbers)
+        _open_files[self.number] = _OpenFile(FileIdentity.of(path), os.getpid(), weakref.ref(self))
 
     def close(self) -> None:
         """Close it. In a forked child nothing happens (rule 3)."""
-        if self._number is None:
+        entry = _open_files.get(self.number)
+        if entry is None or entry.process == os.getpid():
             super().close()
-        elif (entry := _open_files.get(self._number)) is None or entry.process == os.getpid():
-            super().close()
-            _open_files.pop(self._number, None)
+            _open_files.pop(self.number, None)
 
 
 def abandon(connection: DatabaseConnection) -> None:
-    """Never close the connection, and never deallocate it, which would close it too.
+    """Never close a connection whose file, log or index was lost, and refuse its file from now on.
 
-    For a connection whose file was lost: to close it could remove what others have under these names by now.
+    To close it could remove what others have under these names by now; and while it is open SQLite cannot use
+    the same file in this process.
     """
+    entry = _open_files.get(connection.number)
+    if entry is not None:
+        _lost_files.add(entry.file)
+    _keep_for_ever(connection)
+
+
+def _keep_for_ever(connection: DatabaseConnection) -> None:
+    """Never deallocate it, which would close it."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
@@ -70,7 +79,7 @@ def _keep_inherited_connections() -> None:
     for entry in list(_open_files.values()):
         connection = entry.connection()
         if connection is not None:
-            abandon(connection)
+            _keep_for_ever(connection)
 
 
 os.register_at_fork(after_in_child=_keep_inherited_connections)
@@ -80,9 +89,9 @@ def connect(path: str, *, mode: str = "rw", timeout: float = 0.0) -> DatabaseCon
     """A connection in autocommit, for one thread at a time. Close it: a dropped connection keeps its lock.
 
     mode: of SQLite's URIs; "rw" never makes a file: sqlite3.OperationalError where there is none. Raises
-    StoreError for a file that was open when this process was forked.
+    StoreError for a file that was open when this process was forked, StoreLostError for one that was lost.
     """
-    check_not_inherited(path)
+    check_usable(path)
     conn = sqlite3.connect(
         f"{Path(path).as_uri()}?mode={mode}",
         uri=True,
@@ -94,7 +103,7 @@ def connect(path: str, *, mode: str = "rw", timeout: float = 0.0) -> DatabaseCon
     )
     try:
         conn.list_as_open(path)
-        check_not_inherited(path)
+        check_usable(path)
     except BaseException:
         conn.close()
         raise
@@ -110,9 +119,17 @@ def connect_immutable(path: str) -> DatabaseConnection:
     return connect(path, mode="ro&immutable=1")
 
 
-def check_not_inherited(path: str) -> None:
-    """Raise StoreError for a database that was open in the parent of this process when it was forked."""
+def check_usable(path: str) -> None:
+    """Raise StoreError for a database that was open in the parent of this process when it was forked.
+
+    Raises StoreLostError for one that has lost its log while this process used it.
+    """
     file, process = FileIdentity.or_none(path), os.getpid()
+    if file in _lost_files:
+        raise StoreLostError(
+            f"{path} was lost, or has lost its write-ahead log, while this process was using it: end the "
+            "processes that use it, and start them again"
+        )
     if any(entry.process != process and entry.file == file for entry in list(_open_files.values())):
         raise StoreError(
             f"{path} was open when this process was forked, and SQLite's locks on it do not hold here: start "
