@@ -120,6 +120,7 @@ class FileReader:
         """Close the file; using the reader afterwards raises WorkflowError."""
         self._file.close()
 
+    @trio.lowlevel.enable_ki_protection
     async def _take(self, limit: int) -> bytes:
         async with self._turn:
             return await self._offload.run(self._take_now, limit)

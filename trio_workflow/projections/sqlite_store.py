@@ -57,6 +57,7 @@ class SQLiteProjectionStore:
         await found.open()
         return found
 
+    @trio.lowlevel.enable_ki_protection
     async def close(self) -> None:
         """Close every file, each once its running transaction has ended. Shield it when it must happen.
 
@@ -109,6 +110,10 @@ class _Calls:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
 
+# Methods that take a lock are protected. An interrupt between two lines of theirs would leave it locked for
+# ever, and the store waits for it when it closes.
+
+
 class SQLiteProjection:
     """One SQLite file. Calls take turns; each is a transaction of its own, and errors are SQLite's."""
 
@@ -135,6 +140,7 @@ class SQLiteProjection:
         return await self._alone(statements.execute_many, sql, list(rows))
 
     @asynccontextmanager
+    @trio.lowlevel.enable_ki_protection
     async def transaction(self) -> AsyncGenerator["SQLiteTransaction", None]:
         """Commit what the block did when it ends, undo it when it raises or is cancelled. Others wait.
 
@@ -152,6 +158,7 @@ class SQLiteProjection:
                     await tx.undo(self._database.rollback)
                 raise
 
+    @trio.lowlevel.enable_ki_protection
     async def open(self) -> None:
         """Make the file if it is missing, and the connection."""
         if self._database.is_open:
@@ -161,12 +168,14 @@ class SQLiteProjection:
         async with self._turn:
             await self._calls.run_patiently(self._database.open)
 
+    @trio.lowlevel.enable_ki_protection
     async def close(self) -> None:
         """Let go of the file, once the running transaction has ended."""
         self._refuse_own_transaction()
         async with self._turn:
             await self._calls.run_cleanup(self._database.close)
 
+    @trio.lowlevel.enable_ki_protection
     async def _alone(self, statement: Callable[..., T], sql: str, values: Sequence[Any]) -> T:
         self._refuse_own_transaction()
         async with self._turn:
@@ -202,18 +211,21 @@ class SQLiteTransaction:
         """Run one statement for every row, for all or for none; answer how many rows it changed."""
         return await self._inside(statements.execute_many, sql, list(rows))
 
+    @trio.lowlevel.enable_ki_protection
     async def finish(self, commit: Callable[[], None]) -> None:
         """Commit, after the calls that are running; what is called later raises."""
         self._is_over = True
         async with self._turn:
             await self._calls.run(commit)
 
+    @trio.lowlevel.enable_ki_protection
     async def undo(self, rollback: Callable[[], None]) -> None:
         """Roll back, after the calls that are running, also where no thread is left for it."""
         self._is_over = True
         async with self._turn:
             await self._calls.run_cleanup(rollback)
 
+    @trio.lowlevel.enable_ki_protection
     async def _inside(self, statement: Callable[..., T], sql: str, values: Sequence[Any]) -> T:
         async with self._turn:
             if self._is_over:

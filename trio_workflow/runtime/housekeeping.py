@@ -45,6 +45,7 @@ async def prune_rows(engine: Engine, older_than: float) -> int:
     return total
 
 
+@trio.lowlevel.enable_ki_protection
 async def purge_deleted_runs(engine: Engine) -> None:
     """Rows of deleted runs are gone, and bytes that no row names any more are removals.
 
