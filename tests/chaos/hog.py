@@ -7,7 +7,7 @@ from contextlib import closing
 
 
 def hold(database: str, seconds: float) -> None:
-    with closing(sqlite3.connect(database, timeout=5, isolation_level=None)) as conn:
+    with closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as conn:
         conn.execute("BEGIN IMMEDIATE")
         print("held", flush=True)
         time.sleep(seconds)
