@@ -77,7 +77,7 @@ sys.meta_path.insert(0, OldStore())
 
 import trio  # noqa: E402 - the store is found by the hook above
 
-from trio_workflow import (  # noqa: E402
+from trio_workflow import (  # noqa: E402 - after the hook too
     Config,
     Package,
     RunBuilder,
