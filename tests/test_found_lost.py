@@ -204,7 +204,7 @@ async def test_a_commit_whose_log_loses_its_name_meanwhile_is_not_acknowledged(b
         real(tx)
         bench.path.with_name(f"{bench.path.name}-wal").unlink()
 
-    committer._commit = commit  # type: ignore[method-assign] - the fault comes inside of it
+    committer._commit = commit  # type: ignore[method-assign]  # the fault comes inside of it
     with pytest.raises(StoreLostError, match="lost its write-ahead log"):
         await bench.create(run("r", "a"))
     assert bench.store.take_changes() == []

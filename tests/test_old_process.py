@@ -4,7 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,16 @@ def migrate(path: Path) -> None:
     trio.run(main)
 
 
+def start_late(old: "subprocess.Popen[str]") -> None:
+    """Asks it to start a run. Its next write may have been another: it has ended then, and reads nothing."""
+    assert old.stdin is not None
+    with suppress(BrokenPipeError):
+        old.stdin.write("late\n")
+        old.stdin.flush()
+    with suppress(BrokenPipeError):
+        old.stdin.close()
+
+
 def rest_of(old: "subprocess.Popen[str]") -> list[str]:
     assert old.stdout is not None
     return old.stdout.read().splitlines()
@@ -80,9 +90,7 @@ def test_it_ends_at_its_next_write_where_it_never_polls(path: Path) -> None:
     with old_process(path) as old:
         migrate(path)
         before = run_ids(path)
-        assert old.stdin is not None
-        old.stdin.write("late\n")
-        old.stdin.flush()
+        start_late(old)
         *_, crash, cause = rest_of(old)
     assert TOLD in crash
     assert cause.startswith("caused by StoreLostError")
