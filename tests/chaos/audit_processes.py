@@ -11,6 +11,7 @@ HELPERS = ("hog", "backup", "reader")
 NO_DESCRIPTORS = ("Too many open files", "unable to open database file")
 BEFORE_IT_LISTENED = {-signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT, -signal.SIGUSR1, -signal.SIGUSR2}
 SHOWN = 20  # lines of a traceback
+LAST_LINES = 150  # of the log of a process that did not end
 
 
 def processes_ended_as_told(facts: Facts) -> Iterator[str]:
@@ -23,17 +24,27 @@ def processes_ended_as_told(facts: Facts) -> Iterator[str]:
             told = entry["wanted"] or "nothing"
             yield f"{_name(entry)} was told {told}, and ended with {entry['code']}"
     for entry in facts.noted("stuck"):
-        yield f"{_name(entry)} was told {entry['wanted']}, and did not end within {entry['seconds']} s"
+        yield (
+            f"{_name(entry)} was told {entry['wanted']}, and did not end within {entry['seconds']} s: "
+            f"{entry['state']}\n    {_end_of_log(facts, entry['pid'])}"
+        )
     killed = len(facts.noted("kill"))
     if facts.torn > killed:
         yield f"{facts.torn} entries of the journals are torn, and {killed} processes were killed"
     excused = without_descriptors(facts)
     logs = {entry.get("log") for entry in facts.noted("launch") if entry["pid"] in excused}
+    reported = set[str]()
     for name, text in facts.errors.items():
-        excerpt = traceback_in(text)
-        if excerpt and name not in logs:
-            yield f"a {name.partition('-')[0]} wrote a traceback:\n    {excerpt}"
-            break
+        role, excerpt = name.partition("-")[0], traceback_in(text)
+        if excerpt and name not in logs and role not in reported:
+            reported.add(role)
+            yield f"a {role} wrote a traceback:\n    {excerpt}"
+
+
+def _end_of_log(facts: Facts, pid: int) -> str:
+    logs = [entry.get("log", "") for entry in facts.noted("launch") if entry["pid"] == pid]
+    lines = "\n".join(facts.errors.get(log, "") for log in logs).splitlines()
+    return "\n    ".join(lines[-LAST_LINES:])
 
 
 def without_descriptors(facts: Facts) -> set[int]:

@@ -9,9 +9,13 @@ import trio
 
 from .journal import Journal
 from .program import Site
+from .stuck import TASKS, THREADS, state_of
 
 LOOK = 0.02
 """Seconds between two looks at whether a process has ended."""
+
+TIME_TO_WRITE = 2.0
+"""Seconds that a worker which does not end has to write what it is doing."""
 
 
 @attrs.define(eq=False)
@@ -68,9 +72,17 @@ class Fleet:
             while not self._has_ended(member):  # noqa: ASYNC110 - a process has no event of trio's
                 await trio.sleep(LOOK)
             return True
-        self._journal.note("stuck", pid=member.pid, role=member.role, wanted=member.wanted, seconds=within)
+        await self._note_stuck(member, within)
         self.tell(member, "kill", signal.SIGKILL)
         return False
+
+    async def _note_stuck(self, member: Member, within: float) -> None:
+        facts = {"pid": member.pid, "role": member.role, "wanted": member.wanted, "seconds": within}
+        self._journal.note("stuck", **facts, state=state_of(member.pid))
+        if member.role == "worker":
+            member.process.send_signal(THREADS)
+            member.process.send_signal(TASKS)
+            await trio.sleep(TIME_TO_WRITE)
 
     def tell(self, member: Member, wanted: str, number: signal.Signals) -> None:
         """Send a signal that is to end it."""

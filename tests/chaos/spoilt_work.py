@@ -156,7 +156,7 @@ def a_process_that_is_left(copy: Copy) -> None:
 
 @breaks(TOLD, f"worker {PID} was told drain, and did not end within 40 s")
 def a_process_that_is_stuck(copy: Copy) -> None:
-    copy.note(journal.FAULTS, "stuck", role="worker", wanted="drain", seconds=40)
+    copy.note(journal.FAULTS, "stuck", role="worker", wanted="drain", seconds=40, state="S")
 
 
 @breaks(TOLD, "1 entries of the journals are torn, and 0 processes were killed")

@@ -22,6 +22,7 @@ from .program import REMOVE_RUNS, SECOND_RUNTIME, Site, begin_process, opened
 from .removal import remove_runs
 from .second import open_second
 from .steps import journals
+from .stuck import write_when_asked
 
 
 @attrs.frozen
@@ -81,6 +82,7 @@ async def main(site: Site) -> None:
 
 if __name__ == "__main__":
     begin_process()
+    write_when_asked()
     place = Site(Path(sys.argv[1]))
     journals.append(Journal(place.logs / EXECUTIONS))
     try:
