@@ -71,13 +71,13 @@ def traceback_in(text: str) -> str:
 
 def _is_as_told(facts: Facts, entry: Entry) -> bool:
     code, wanted = entry["code"], entry["wanted"]
+    if entry["role"] not in HELPERS and entry["pid"] not in facts.ready and code in BEFORE_IT_LISTENED:
+        return True  # it may have been told to end in order before it was killed
     if wanted == "kill":
         return code in (CUT_OFF, IN_ORDER)  # it may have been ending already
     if entry["role"] in HELPERS:
         return bool(code == IN_ORDER)
     if entry["pid"] in without_descriptors(facts):
-        return True
-    if entry["pid"] not in facts.ready and code in BEFORE_IT_LISTENED:
         return True
     return bool(wanted) and code == IN_ORDER
 

@@ -61,6 +61,7 @@ def test_an_overlap_is_explained_by_a_lease_that_had_run_out(
         ("drain", -15, False),  # it had its handlers
         ("kill", -9, True),
         ("kill", 1, False),
+        ("kill", -15, False),
         ("", -11, False),
     ],
 )
@@ -72,9 +73,10 @@ def test_exit_codes(copy: Copy, wanted: str, code: int, is_fine: bool) -> None:
     assert copy.found() == expected
 
 
-def test_one_that_was_told_before_it_listened_may_end_by_the_signal(copy: Copy) -> None:
+@pytest.mark.parametrize("wanted", ["drain", "kill"])
+def test_one_that_was_told_before_it_listened_may_end_by_the_signal(copy: Copy, wanted: str) -> None:
     copy.note(journal.FAULTS, "launch", role="worker", pid=7)
-    copy.note(journal.FAULTS, "exit", role="worker", pid=7, wanted="drain", code=-15)
+    copy.note(journal.FAULTS, "exit", role="worker", pid=7, wanted=wanted, code=-15)
     assert copy.found() == []
 
 
