@@ -80,6 +80,26 @@ def test_one_that_was_told_before_it_listened_may_end_by_the_signal(copy: Copy, 
     assert copy.found() == []
 
 
+def test_of_a_process_that_is_stuck_the_end_of_its_log_is_reported(copy: Copy) -> None:
+    log = "worker-70"
+    copy.note(journal.FAULTS, "launch", role="worker", pid=70, log=log)
+    copy.note(journal.FAULTS, "exit", role="worker", pid=70, wanted="kill", code=-9)
+    copy.note(journal.FAULTS, "stuck", role="worker", pid=70, wanted="drain", seconds=40, state="State: S")
+    (copy.site.logs / f"{log}.stderr").write_text("the first line\ntask of the stuck one\n")
+    [found] = copy.found()
+    assert "did not end within 40 s: State: S" in found
+    assert "task of the stuck one" in found
+
+
+def test_a_traceback_of_each_role_is_reported(copy: Copy) -> None:
+    for name in ("hog-71", "worker-72", "worker-73"):
+        (copy.site.logs / f"{name}.stderr").write_text(f"Traceback (most recent call last):\n  {name}\n")
+    found = copy.found()
+    assert len(found) == 2
+    assert "a hog wrote a traceback" in found[0]
+    assert "a worker wrote a traceback" in found[1]
+
+
 def test_complaints_of_the_driver_are_findings(copy: Copy) -> None:
     assert copy.found("3 runs had not ended") == ["nobody complained: 3 runs had not ended"]
 
