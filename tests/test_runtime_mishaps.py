@@ -1,7 +1,7 @@
 """Mishaps of a runtime: what cannot be stored, what cannot be removed, what cannot even be told."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from trio_workflow import (
     executor,
 )
 from trio_workflow.clock import Clock
-from trio_workflow.model.changes import ClaimRequest
+from trio_workflow.model.changes import ClaimAnswer, ClaimRequest
 from trio_workflow.model.outcome import Completion, Success
 from trio_workflow.points import POINTS, Point
 from trio_workflow.runtime.inline_reader import CHUNK
@@ -53,6 +53,8 @@ class Picky:
         self._inner = SQLiteStore(folder / "engine.db", synchronous="OFF")
         self.refusals = refusals
         self.takes_failures = True
+        self.claimed: list[str] = []  # ids of runs
+        self.refused: Callable[[], None] = lambda: None
 
     @asynccontextmanager
     async def open(self, clock: Clock) -> AsyncIterator[Store]:
@@ -62,7 +64,10 @@ class Picky:
             async def exchange(done: Sequence[Completion], wanted: ClaimRequest | None) -> Exchanged:
                 error = self._error(done)
                 if error is None:
-                    return await real(done, wanted)
+                    exchanged = await real(done, wanted)
+                    if isinstance(exchanged.answer, ClaimAnswer):
+                        self.claimed += [claim.run_id for claim in exchanged.answer.claims]
+                    return exchanged
                 await trio.lowlevel.checkpoint()
                 return Exchanged(error, None)
 
@@ -75,6 +80,7 @@ class Picky:
         if not is_bad:
             return None
         self.refusals -= 1
+        self.refused()
         return StoreUnavailableError("it is gone") if self.refusals < 0 else ValueError("too odd")
 
 
@@ -116,6 +122,20 @@ async def test_an_outcome_refused_by_a_store_that_then_goes_away_is_kept_for_lat
             store.refusals = 1000
             await run.wait()
         assert await outcomes(rt, run.id) == ["failed"]
+
+
+async def test_nothing_is_claimed_by_workers_that_are_drained_while_outcomes_are_offered_alone(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    store = Picky(tmp_path, 1000)
+    async with opened(tmp_path, store=store, max_workers=1) as rt, trio.open_nursery() as nursery:
+        define(rt, noop)
+        first, second = await rt.start_run("p"), await rt.start_run("p")
+        store.refused = lambda: nursery.start_soon(rt.drain)
+        async with working(rt):
+            await first.wait()
+        assert store.claimed == [first.id]
+        assert await states(rt, second.id) == {"s": "ready"}
 
 
 # --- mistakes of ours ------------------------------------------------------------------------------------

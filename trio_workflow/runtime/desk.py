@@ -83,10 +83,14 @@ class Desk:
             raise done.answer
         if isinstance(done.completed, Exception) and request is not None:
             self._freed()
-            started += await self._exchange(self._request())  # what these have freed nobody has claimed yet
+            if self._crew.is_accepting:  # nobody has claimed yet what these have freed
+                started += await self._exchange(self._request())
         return started
 
-    def _request(self) -> ClaimRequest:
+    def _request(self) -> ClaimRequest | None:
+        """None when nothing may be started any more: what is claimed then would only be given back."""
+        if not self._crew.is_accepting:
+            return None
         engine, config = self._engine, self._engine.config
         free, by_queue = engine.slots.free, engine.slots.free_by_queue()
         if self._cap is not None:
