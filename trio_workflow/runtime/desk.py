@@ -83,8 +83,9 @@ class Desk:
             raise done.answer
         if isinstance(done.completed, Exception) and request is not None:
             self._freed()
-            if self._crew.is_accepting:  # nobody has claimed yet what these have freed
-                started += await self._exchange(self._request())
+            again = self._request()  # nobody has claimed yet what these have freed
+            if again is not None:
+                started += await self._exchange(again)
         return started
 
     def _request(self) -> ClaimRequest | None:
