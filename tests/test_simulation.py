@@ -16,7 +16,7 @@ from trio_workflow.testing import Fault, SimulationError, simulate
 from trio_workflow.testing.simulation.acting.script import OwnScript
 from trio_workflow.testing.simulation.campaign import Campaign, run_campaign
 from trio_workflow.testing.simulation.play import play
-from trio_workflow.testing.simulation.world import World, draw_world
+from trio_workflow.testing.simulation.world import Feature, World, draw_world
 
 
 def make_chain(length: int = 2) -> Package:
@@ -146,6 +146,14 @@ def test_the_engine_is_sound_in_some_worlds(part: int) -> None:
 def test_a_step_that_ran_and_waits_again_has_not_waited_all_the_time() -> None:
     """The seed in which a campaign took it for one that nobody ran."""
     assert play(draw_world(10_056_751), OwnScript).broken == ()
+
+
+def test_an_executor_that_interrupts_the_program_ends_the_grace_of_a_stop_at_the_same_moment() -> None:
+    """The seed in which a campaign took it for a grace that was not given."""
+    names = ("delay", "emit", "external", "inline", "priority", "records", "save")
+    world = draw_world(17_958_347_317_996)
+    world = attrs.evolve(world, features=frozenset(map(Feature, names)), runs=4, steps=8)
+    assert play(world, OwnScript).broken == ()
 
 
 def test_seeds_are_drawn_as_they_are_played_not_long_before() -> None:

@@ -14,9 +14,9 @@ Told = tuple[str, str | None, str | None, int | None, str | None]
 
 class Actor(Protocol):
     """skew: seconds that its wall clock is ahead. is_at_work: it has workers, and they are not being stopped.
-    only_operates: it never has any. waits_for: the runs that its operators wait for. stopped_at: when its
-    workers were cancelled. serves: the queues that these are for, None for all. unheard: what its events have
-    not told yet."""
+    is_interrupted: an executor has asked the program to end. only_operates: it never has any workers.
+    waits_for: the runs that its operators wait for. stopped_at: when its workers were cancelled. serves: the
+    queues that these are for, None for all. unheard: what its events have not told yet."""
 
     name: str
     config: Config
@@ -24,6 +24,7 @@ class Actor(Protocol):
     skew: float
     is_dead: bool
     is_at_work: bool
+    is_interrupted: bool
     only_operates: bool
     waits_for: list[str]
     stopped_at: float | None
@@ -35,7 +36,7 @@ class Actor(Protocol):
     def die_here(self) -> None: ...
     def refuse_if_dead(self) -> None: ...
     def freeze_for(self, seconds: float) -> None: ...
-    def interrupted_by(self, token: str) -> None: ...
+    def interrupted(self) -> None: ...
     def told_later(self, changes: Sequence[Changes]) -> None: ...
 
 

@@ -56,7 +56,7 @@ class Process:
         self.serves: frozenset[str] | None = None  # the queues that its workers are for; None: all
         self.waits_for: list[str] = []  # the runs that its operators wait for
         self.stopped_at: float | None = None  # when its workers were cancelled
-        self._interrupting: str | None = None  # the lease under which an executor interrupts the program
+        self.is_interrupted = False  # an executor has asked the program to end
 
     def __repr__(self) -> str:
         return f"<Process {self.name}>"
@@ -86,7 +86,7 @@ class Process:
                 check_leaks_after_workers(self.stage, self, rt)
             look_back(self.stage, self)
             check_leaks_when_closed(self.stage, self, rt)
-            if self._interrupting is not None and not self.is_dead:
+            if self.is_interrupted and not self.is_dead:
                 self.stage.history.tell("an interrupt did not come to the program", self.name)
         except BaseException as error:
             if not self._is_interrupt(error):
@@ -193,14 +193,12 @@ class Process:
                 with suppress(RunNotFoundError):
                     await rt.wait(run_id)
 
-    def interrupted_by(self, token: str) -> None:
+    def interrupted(self) -> None:
         """An executor of its is about to interrupt the program, which ends the process."""
-        self.is_at_work, self._interrupting = False, token
+        self.is_at_work, self.is_interrupted = False, True
 
     def _is_interrupt(self, error: BaseException) -> bool:
-        return self._interrupting is not None and any(
-            isinstance(leaf, SystemExit) for leaf in leaves_of(error)
-        )
+        return self.is_interrupted and any(isinstance(leaf, SystemExit) for leaf in leaves_of(error))
 
     def _explain(self, error: BaseException) -> None:
         """What may end a process: its death, a store it could not open, the end of the simulation."""

@@ -174,7 +174,7 @@ class Stub:
     async def _fail(self) -> None:
         await trio.sleep(self._roll.choice((0.0, 0.5)))
         if self._aside.random() < 0.1:
-            self._process.interrupted_by(self._step.lease.token)
+            self._process.interrupted()
             raise SystemExit("an executor asks the program to end")
         if self._roll.random() < 0.6:
             self._fail_for_now(self._roll.choice((None, None, 0.0, 1.0)))

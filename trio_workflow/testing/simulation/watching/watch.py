@@ -162,12 +162,12 @@ class Watch:
                 self._history.tell("a lease was not renewed in time", f"{execution.step}: {since:.3f} s")
 
     def _is_stopped_in_time(self, execution: Execution, holding: Holding) -> None:
-        """Executors have their grace, and no more, when their workers are stopped."""
+        """Executors have their grace, and no more, when their workers are stopped. An interrupt ends it."""
         stopped = execution.process.stopped_at
         if stopped is None or holding.reason is not Reason.STOPPED:
             return
         over = trio.current_time() - stopped - self._world.grace
-        if over < -GRAIN:
+        if over < -GRAIN and not execution.process.is_interrupted:
             self._history.tell("an executor was not given its grace", f"{execution.step}: {over:.3f} s")
         if trio.current_time() - max(stopped + self._world.grace, execution.free_since) > GRAIN:
             self._history.tell("an executor went on after its grace", f"{execution.step}: {over:.3f} s")
