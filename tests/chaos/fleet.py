@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import attrs
 import trio
@@ -114,7 +115,7 @@ class Fleet:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                preexec_fn=_block_interrupts if role == "worker" else None,
+                preexec_fn=partial(_begin_signals, blocks_interrupts=role == "worker"),
             )
         member = Member(role, process)
         self._journal.note("launch", pid=member.pid, role=role, log=log.stem)
@@ -130,6 +131,12 @@ class Fleet:
         return code is not None
 
 
-def _block_interrupts() -> None:
-    """Until the process is ready for one: an interrupt within an import would end it with a traceback."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _begin_signals(*, blocks_interrupts: bool) -> None:
+    """A process heeds every signal, also where the driver is a job in the background, which ignores some.
+
+    blocks_interrupts: until the process is ready; one within an import would end it with a traceback.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    if blocks_interrupts:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -129,5 +129,4 @@ def main(site: Site, options: ServiceOptions) -> None:
 if __name__ == "__main__":
     begin_process()
     faulthandler.register(signal.SIGQUIT)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, which would make a process deaf
     main(Site(Path(sys.argv[1])), ServiceOptions.from_text(sys.argv[2]))
